@@ -1,0 +1,2 @@
+//! foryou binary.
+fn main() {}
