@@ -1,1 +1,9 @@
-//! foryou actors.
+//! Everything whose state changes while the server runs: sessions (actix, one per active user), services (ractor, few and
+//! supervised), what they keep in memory, and the ports through which they reach the store and the event bus.
+
+pub mod catalogue;
+pub mod chunked;
+pub mod dictionary;
+pub mod ports;
+pub mod sessions;
+pub mod statistics;

@@ -1,0 +1,5 @@
+//! What the engine needs from the outside world: a [feature store](store) and an [event bus](bus), each with an embedded and
+//! a distributed implementation that pass one contract suite.
+
+pub mod bus;
+pub mod store;

@@ -1,0 +1,124 @@
+//! The feature store: profiles, catalogue, activity, session snapshots, statistics and the impression log.
+
+use async_trait::async_trait;
+use foryou_schemas::{Event, EventId, Timestamp, User, UserId, Video, VideoId};
+
+use crate::{sessions::state::Outcomes, statistics::TallyKey};
+
+/// Why the store did not do as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Not reachable, out of time, or the disk failed: worth trying again.
+    #[error("the feature store is away: {0}")]
+    Away(String),
+    /// What was read does not decode: says what, and what to do.
+    #[error("the feature store holds something unreadable: {0}")]
+    Corrupt(String),
+}
+
+/// An event together with what it changed, as applied by its session.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Activity {
+    /// The event.
+    pub event: Event,
+    /// Its number among the person's events, from 1.
+    pub seq: u64,
+    /// Its number among the events that this owner applied: the order in which statistics were folded.
+    pub order: u64,
+    /// Outcomes that were new for the exposure.
+    pub gained: Outcomes,
+    /// Outcomes that were taken back.
+    pub lost: Outcomes,
+}
+
+/// What a session is rebuilt from.
+#[derive(Debug, Clone, Default)]
+pub struct StoredSession {
+    /// The latest snapshot (an encoded [`crate::sessions::snapshot::Snapshot`]), if there is one.
+    pub snapshot: Option<Vec<u8>>,
+    /// The profile, if one was told.
+    pub profile: Option<User>,
+    /// Activity after the snapshot (all of it, where there is none), by `seq`.
+    pub tail: Vec<Activity>,
+}
+
+/// A feed that was served, encoded; for training and for replay.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Impression {
+    /// Whose feed.
+    pub user: UserId,
+    /// When.
+    pub at: Timestamp,
+    /// Unique per feed.
+    pub feed: foryou_schemas::FeedId,
+    /// The record, in the encoding of its writer.
+    pub record: Vec<u8>,
+}
+
+/// A set of changes that become durable together. Writing the same batch twice has the effect of writing it once.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// Applied events, in order.
+    pub activity: Vec<Activity>,
+    /// Session snapshots: user, number of the latest event in it, encoded snapshot.
+    pub snapshots: Vec<(UserId, u64, Vec<u8>)>,
+    /// Absolute values of the statistics that changed, encoded.
+    pub tallies: Vec<(TallyKey, Vec<u8>)>,
+    /// The order number up to which `tallies` count, when there are any.
+    pub order: Option<u64>,
+    /// Feeds that were served.
+    pub impressions: Vec<Impression>,
+}
+
+impl Batch {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.activity.is_empty() && self.snapshots.is_empty() && self.tallies.is_empty() && self.impressions.is_empty()
+    }
+}
+
+/// A visitor of a scan; an error ends the scan.
+pub type Visit<'a, T> = &'a mut (dyn FnMut(T) -> Result<(), StoreError> + Send);
+
+/// The feature store. Every write is durable when it returns; reads see every write that has returned.
+#[async_trait]
+pub trait FeatureStore: Send + Sync + 'static {
+    /// Writes a batch, all or nothing as far as the engine can. Activity whose event id is known already is left out.
+    async fn write(&self, batch: Batch) -> Result<(), StoreError>;
+
+    /// Which of these events were written before, in the order of `ids`.
+    async fn known_events(&self, ids: &[EventId]) -> Result<Vec<bool>, StoreError>;
+
+    /// What a person's session is rebuilt from. An unknown person is not an error.
+    async fn session(&self, user: &UserId) -> Result<StoredSession, StoreError>;
+
+    /// A person's latest events, newest (highest `seq`) first.
+    async fn history(&self, user: &UserId, limit: usize) -> Result<Vec<Activity>, StoreError>;
+
+    /// Writes profiles; returns for each whether it is new.
+    async fn put_users(&self, users: &[(UserId, User)]) -> Result<Vec<bool>, StoreError>;
+
+    /// A profile. `Some` with an empty profile for a person known only by events; `None` for an unknown one.
+    async fn user(&self, user: &UserId) -> Result<Option<User>, StoreError>;
+
+    /// Forgets a person: profile, activity, snapshot, impressions, event ids. Returns whether there was anything.
+    async fn erase_user(&self, user: &UserId) -> Result<bool, StoreError>;
+
+    /// Writes videos.
+    async fn put_videos(&self, videos: &[(VideoId, Video)]) -> Result<(), StoreError>;
+
+    /// Visits every video.
+    async fn scan_videos(&self, visit: Visit<'_, (VideoId, Video)>) -> Result<(), StoreError>;
+
+    /// Visits every profile.
+    async fn scan_users(&self, visit: Visit<'_, (UserId, User)>) -> Result<(), StoreError>;
+
+    /// Visits all activity, grouped by user, by `seq` within one.
+    async fn scan_activity(&self, visit: Visit<'_, Activity>) -> Result<(), StoreError>;
+
+    /// Visits every tally, and returns the order number up to which they count.
+    async fn scan_tallies(&self, visit: Visit<'_, (TallyKey, Vec<u8>)>) -> Result<u64, StoreError>;
+
+    /// Visits the impression log, grouped by user, by time within one.
+    async fn scan_impressions(&self, visit: Visit<'_, Impression>) -> Result<(), StoreError>;
+}

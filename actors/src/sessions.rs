@@ -1,0 +1,4 @@
+//! Sessions: one light actix actor per active user.
+
+pub mod affinity;
+pub mod state;

@@ -1,0 +1,377 @@
+//! What a session knows of one person, and how an event changes it: pure functions, no clock, no I/O.
+
+use std::collections::VecDeque;
+
+use foryou_schemas::{Country, Gender, Kind, User};
+
+use super::affinity::Affinities;
+use crate::catalogue::{Entry, VideoIndex};
+
+/// How many actions a session remembers one by one.
+pub const MAX_ACTIONS: usize = 100;
+/// How many videos beyond those it remembers as seen.
+pub const MAX_SEEN: usize = 4_096;
+/// How many servings it remembers.
+pub const MAX_SERVED: usize = 200;
+/// A pause that ends a visit, and an exposure to which later reactions still belong: 30 minutes.
+pub const VISIT_GAP_S: f64 = 1_800.0;
+/// Half-life of affinities: 7 days.
+pub const AFFINITY_HALF_LIFE_S: f64 = 7.0 * 86_400.0;
+/// A view longer than this, or to the end, is a long view (how KuaiRand defines it).
+pub const LONG_VIEW_MS: u32 = 18_000;
+/// A view shorter than this that is no long view counts as a skip.
+pub const SKIP_MS: u32 = 2_000;
+
+/// A set of outcomes of one exposure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Outcomes(u16);
+
+impl Outcomes {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+    /// The video came before the person: set once per exposure, by whatever event comes first.
+    pub const OPENED: Self = Self(1);
+    /// It was played.
+    pub const VIEW: Self = Self(1 << 1);
+    /// It was watched to the end, or for [`LONG_VIEW_MS`].
+    pub const LONG_VIEW: Self = Self(1 << 2);
+    /// It was watched to the end.
+    pub const FINISH: Self = Self(1 << 3);
+    /// It was watched again.
+    pub const REWATCH: Self = Self(1 << 4);
+    /// It was liked.
+    pub const LIKE: Self = Self(1 << 5);
+    /// It was commented on.
+    pub const COMMENT: Self = Self(1 << 6);
+    /// It was shared.
+    pub const SHARE: Self = Self(1 << 7);
+    /// Its creator was followed.
+    pub const FOLLOW: Self = Self(1 << 8);
+    /// It was swiped away, or played for less than [`SKIP_MS`].
+    pub const SKIP: Self = Self(1 << 9);
+    /// "Not interested".
+    pub const DISLIKE: Self = Self(1 << 10);
+    /// It was reported.
+    pub const REPORT: Self = Self(1 << 11);
+    /// Its creator was blocked.
+    pub const BLOCK: Self = Self(1 << 12);
+    /// Any explicit refusal.
+    pub const NEGATIVE: Self = Self::DISLIKE.with(Self::REPORT).with(Self::BLOCK);
+    /// Any sign that the video was enjoyed.
+    pub const ENJOYED: Self =
+        Self::LONG_VIEW.with(Self::LIKE).with(Self::COMMENT).with(Self::SHARE).with(Self::FOLLOW).with(Self::REWATCH);
+
+    /// Both sets together.
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+    /// What both sets hold.
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+    /// What only this set holds.
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+    /// Whether the sets share an outcome.
+    pub const fn any(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+    /// How many outcomes the set holds.
+    pub const fn count(self) -> u32 {
+        self.0.count_ones()
+    }
+    /// As bits, for storage.
+    pub const fn bits(self) -> u16 {
+        self.0
+    }
+    /// From stored bits.
+    pub const fn from_bits(bits: u16) -> Self {
+        Self(bits)
+    }
+
+    /// What an event of `kind` says; a view is judged by its watch time.
+    pub fn of(kind: Kind, watch_ms: u32, duration_ms: u32) -> Self {
+        match kind {
+            Kind::Impression | Kind::Unlike | Kind::Unfollow => Self::NONE,
+            Kind::View => {
+                let finish = if watch_ms >= duration_ms { Self::FINISH } else { Self::NONE };
+                if watch_ms >= duration_ms.min(LONG_VIEW_MS) {
+                    Self::VIEW.with(Self::LONG_VIEW).with(finish)
+                } else if watch_ms < SKIP_MS {
+                    Self::VIEW.with(Self::SKIP)
+                } else {
+                    Self::VIEW
+                }
+            }
+            Kind::Finish => Self::VIEW.with(Self::LONG_VIEW).with(Self::FINISH),
+            Kind::Rewatch => Self::VIEW.with(Self::REWATCH),
+            Kind::Like => Self::LIKE,
+            Kind::Comment => Self::COMMENT,
+            Kind::Share => Self::SHARE,
+            Kind::Follow => Self::FOLLOW,
+            Kind::Skip => Self::SKIP,
+            Kind::Dislike => Self::DISLIKE,
+            Kind::Report => Self::REPORT,
+            Kind::Block => Self::BLOCK,
+        }
+    }
+}
+
+/// One exposure of a video to the person and what came of it (16 bytes).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Action {
+    /// Which video.
+    pub video: VideoIndex,
+    /// When it began, seconds since 1970.
+    pub at_s: u32,
+    /// Watch time of the exposure, milliseconds.
+    pub watch_ms: u32,
+    /// What happened.
+    pub outcomes: Outcomes,
+}
+
+/// An event as a session takes it: names resolved to dense numbers.
+#[derive(Debug, Clone, Copy)]
+pub struct Incoming {
+    /// Hash of the event's id (see [`event_hash`]).
+    pub id: u64,
+    /// Which video.
+    pub video: VideoIndex,
+    /// The video's attributes.
+    pub entry: Entry,
+    /// What was done.
+    pub kind: Kind,
+    /// For how long, for a view; else 0.
+    pub watch_ms: u32,
+    /// When, milliseconds since 1970.
+    pub at_ms: i64,
+    /// Dense number of the surface.
+    pub surface: u16,
+}
+
+/// What an event changed: all that statistics, labels and a repeated fold need to know of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Applied {
+    /// Number of this event among the person's, from 1.
+    pub seq: u64,
+    /// Which video.
+    pub video: VideoIndex,
+    /// Dense number of the surface.
+    pub surface: u16,
+    /// When, seconds since 1970.
+    pub at_s: f64,
+    /// Outcomes that are new for the exposure ([`Outcomes::OPENED`] when the event began one).
+    pub gained: Outcomes,
+    /// Outcomes that were taken back.
+    pub lost: Outcomes,
+    /// Watch time that was added.
+    pub watch_ms: u32,
+}
+
+/// A video as served in a feed, not necessarily seen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Served {
+    /// Which.
+    pub video: VideoIndex,
+    /// When, seconds since 1970.
+    pub at_s: u32,
+}
+
+/// The profile's part that the hot path reads.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Profile {
+    /// Years.
+    pub age: Option<u8>,
+    /// Where the person is.
+    pub country: Option<Country>,
+    /// As told.
+    pub gender: Option<Gender>,
+    /// When the person joined, seconds since 1970.
+    pub registered_at_s: Option<f64>,
+}
+
+impl From<&User> for Profile {
+    fn from(user: &User) -> Self {
+        Self {
+            age: user.age,
+            country: user.country,
+            gender: user.gender,
+            registered_at_s: user.registered_at.map(|t| t.seconds()),
+        }
+    }
+}
+
+/// What is known of one person now. See [`SessionState::apply`] for how it changes.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SessionState {
+    /// Number of the latest event applied; 0 before the first.
+    pub seq: u64,
+    /// The latest exposures, oldest first, ordered by time.
+    pub actions: VecDeque<Action>,
+    /// Taste by category.
+    pub categories: Affinities,
+    /// Taste by creator.
+    pub creators: Affinities,
+    /// Seen videos that `actions` no longer holds: `(video, seconds since 1970)`, ordered by video.
+    pub seen: Vec<(VideoIndex, u32)>,
+    /// Latest servings, oldest first.
+    pub served: VecDeque<Served>,
+    /// Followed creators, in the order of following.
+    pub followed: Vec<u32>,
+    /// Blocked creators.
+    pub blocked: Vec<u32>,
+    /// Reported videos: never shown again, whatever the seen window.
+    pub reported: Vec<VideoIndex>,
+    /// Age, country, gender.
+    pub profile: Profile,
+    /// Exposures in the current visit.
+    pub depth: u32,
+    /// Skips since the last view that was none.
+    pub skips_in_row: u32,
+    /// Exposures ever.
+    pub exposures: u32,
+    /// Time of the latest event, seconds since 1970.
+    pub last_at_s: f64,
+    /// Hashes of the latest event ids, a ring.
+    recent_ids: [u64; RECENT_IDS],
+}
+
+const RECENT_IDS: usize = 16;
+
+/// The hash under which a session remembers an event's id (FNV-1a).
+pub fn event_hash(id: &str) -> u64 {
+    id.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
+}
+
+impl SessionState {
+    /// Whether `incoming` would begin a new exposure (rather than belong to the latest one of its video).
+    pub fn opens(&self, incoming: &Incoming) -> bool {
+        self.exposure_of(incoming).is_none()
+    }
+
+    /// Folds one event in. The caller sees to it that each event comes once.
+    ///
+    /// An event joins the latest exposure of its video when that is less than [`VISIT_GAP_S`] away, but a second view is an
+    /// exposure of its own. A late event is put where its time belongs.
+    pub fn apply(&mut self, incoming: &Incoming) -> Applied {
+        let at_s = incoming.at_ms as f64 / 1e3;
+        self.seq += 1;
+        self.recent_ids[(self.seq % RECENT_IDS as u64) as usize] = incoming.id;
+        let says = Outcomes::of(incoming.kind, incoming.watch_ms, incoming.entry.duration_ms);
+        let (index, opened) = match self.exposure_of(incoming) {
+            Some(index) => (index, Outcomes::NONE),
+            None => (self.open(incoming, at_s), Outcomes::OPENED),
+        };
+        let action = &mut self.actions[index];
+        let gained = says.with(opened).without(action.outcomes);
+        let lost = match incoming.kind {
+            Kind::Unlike => action.outcomes.and(Outcomes::LIKE),
+            Kind::Unfollow => action.outcomes.and(Outcomes::FOLLOW),
+            _ => Outcomes::NONE,
+        };
+        action.outcomes = action.outcomes.with(gained).without(lost);
+        action.watch_ms = action.watch_ms.saturating_add(incoming.watch_ms);
+        let applied = Applied {
+            seq: self.seq,
+            video: incoming.video,
+            surface: incoming.surface,
+            at_s,
+            gained,
+            lost,
+            watch_ms: incoming.watch_ms,
+        };
+        self.learn(incoming, &applied);
+        while self.actions.len() > MAX_ACTIONS {
+            self.retire_oldest();
+        }
+        applied
+    }
+
+    /// Whether the event is among the latest that were applied.
+    pub fn applied_lately(&self, event: u64) -> bool {
+        self.recent_ids.contains(&event)
+    }
+
+    /// Notes that a feed with these videos was served at `at_s` (seconds since 1970).
+    pub fn note_served(&mut self, videos: &[VideoIndex], at_s: u32) {
+        self.served.extend(videos.iter().map(|&video| Served { video, at_s }));
+        let excess = self.served.len().saturating_sub(MAX_SERVED);
+        self.served.drain(..excess);
+    }
+
+    /// When the video was last before the person, if it ever was, seconds since 1970.
+    pub fn seen_at(&self, video: VideoIndex) -> Option<u32> {
+        let acted = self.actions.iter().rev().find(|a| a.video == video).map(|a| a.at_s);
+        acted.or_else(|| self.seen.binary_search_by_key(&video, |s| s.0).ok().map(|i| self.seen[i].1))
+    }
+
+    /// Every video ever seen that is remembered, with its time; a video may come twice.
+    pub fn all_seen(&self) -> impl Iterator<Item = (VideoIndex, u32)> {
+        self.seen.iter().copied().chain(self.actions.iter().map(|a| (a.video, a.at_s)))
+    }
+
+    fn exposure_of(&self, incoming: &Incoming) -> Option<usize> {
+        let at_s = incoming.at_ms as f64 / 1e3;
+        let index = self.actions.iter().rposition(|a| a.video == incoming.video)?;
+        let action = &self.actions[index];
+        let near = (at_s - f64::from(action.at_s)).abs() <= VISIT_GAP_S;
+        let again = incoming.kind == Kind::View && action.outcomes.any(Outcomes::VIEW);
+        let settles = matches!(incoming.kind, Kind::Unlike | Kind::Unfollow);
+        ((near && !again) || settles).then_some(index)
+    }
+
+    fn open(&mut self, incoming: &Incoming, at_s: f64) -> usize {
+        let action = Action { video: incoming.video, at_s: at_s as u32, watch_ms: 0, outcomes: Outcomes::NONE };
+        let index = self.actions.iter().rposition(|a| a.at_s <= action.at_s).map_or(0, |i| i + 1);
+        if self.actions.len() == self.actions.capacity() {
+            self.actions.reserve_exact(16);
+        }
+        self.actions.insert(index, action);
+        self.exposures += 1;
+        index
+    }
+
+    fn learn(&mut self, incoming: &Incoming, applied: &Applied) {
+        let (entry, at_s) = (&incoming.entry, applied.at_s);
+        if applied.gained.any(Outcomes::OPENED) {
+            self.depth = if at_s - self.last_at_s > VISIT_GAP_S { 1 } else { self.depth + 1 };
+        }
+        if applied.gained.any(Outcomes::SKIP) {
+            self.skips_in_row += 1;
+        } else if applied.gained.any(Outcomes::ENJOYED) {
+            self.skips_in_row = 0;
+        }
+        self.last_at_s = self.last_at_s.max(at_s);
+        self.categories.learn(entry.category, at_s, applied);
+        self.creators.learn(entry.creator, at_s, applied);
+        match incoming.kind {
+            Kind::Follow => add(&mut self.followed, entry.creator),
+            Kind::Unfollow => self.followed.retain(|c| *c != entry.creator),
+            Kind::Report => add(&mut self.reported, incoming.video),
+            Kind::Block => {
+                add(&mut self.blocked, entry.creator);
+                self.followed.retain(|c| *c != entry.creator);
+            }
+            _ => {}
+        }
+    }
+
+    fn retire_oldest(&mut self) {
+        let Some(old) = self.actions.pop_front() else { return };
+        match self.seen.binary_search_by_key(&old.video, |s| s.0) {
+            Ok(i) => self.seen[i].1 = self.seen[i].1.max(old.at_s),
+            Err(i) => self.seen.insert(i, (old.video, old.at_s)),
+        }
+        if self.seen.len() > MAX_SEEN {
+            let oldest = self.seen.iter().enumerate().min_by_key(|(_, s)| s.1).map(|(i, _)| i);
+            oldest.map(|i| self.seen.remove(i));
+        }
+    }
+}
+
+fn add(list: &mut Vec<u32>, value: u32) {
+    if !list.contains(&value) {
+        list.push(value);
+    }
+}
