@@ -1,1 +1,9 @@
-//! foryou.
+//! foryou: the real-time "For You" feed server. See `ARCHITECTURE.md` for the way of the data.
+
+pub mod brokers;
+pub mod features;
+pub mod feed;
+pub mod import;
+pub mod models;
+pub mod stores;
+pub mod training;

@@ -4,6 +4,8 @@
 pub mod catalogue;
 pub mod chunked;
 pub mod dictionary;
+pub mod fold;
+pub mod live;
 pub mod ports;
 pub mod sessions;
 pub mod statistics;

@@ -19,6 +19,11 @@ impl Country {
         }
     }
 
+    /// The code as two capital letters.
+    pub fn bytes(self) -> [u8; 2] {
+        self.0
+    }
+
     /// The code as text.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
