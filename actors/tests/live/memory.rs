@@ -220,11 +220,13 @@ impl MemoryBus {
                 let noticed = self.0.settled.notified();
                 tokio::pin!(noticed);
                 noticed.as_mut().enable();
-                let log = self.0.log.lock();
-                if log.ready.is_empty() && log.unsettled.is_empty() {
+                let settled = {
+                    let log = self.0.log.lock();
+                    log.ready.is_empty() && log.unsettled.is_empty()
+                };
+                if settled {
                     return;
                 }
-                drop(log);
                 noticed.await;
             }
         };
@@ -280,14 +282,16 @@ impl Subscription for MemorySubscription {
             if self.0.broken.swap(false, SeqCst) {
                 return Err(BusError::Away("broken by the test".into()));
             }
-            let mut log = self.0.log.lock();
-            let count = max.min(log.ready.len());
-            if count > 0 {
+            let taken: Vec<Delivery> = {
+                let mut log = self.0.log.lock();
+                let count = max.min(log.ready.len());
                 let taken: Vec<Delivery> = log.ready.drain(..count).collect();
                 log.unsettled.extend(taken.iter().map(|d| (d.tag, d.clone())));
+                taken
+            };
+            if !taken.is_empty() {
                 return Ok(taken);
             }
-            drop(log);
             self.0.arrived.notified().await;
         }
     }
