@@ -53,7 +53,14 @@ impl Fold {
         let mut statistics = self.live.statistics.write();
         let order = statistics.order() + 1;
         let changed = statistics.apply(order, &applied, &incoming.entry, country);
-        let activity = Activity { event, seq: applied.seq, order, gained: applied.gained, lost: applied.lost };
+        let activity = Activity {
+            event,
+            seq: applied.seq,
+            order,
+            gained: applied.gained,
+            lost: applied.lost,
+            expected: applied.expected,
+        };
         Folded { activity, changed }
     }
 }

@@ -77,18 +77,22 @@ impl Live {
         number as u16
     }
 
-    /// An event as its session takes it; `None` where the catalogue does not know the video.
+    /// An event as its session takes it, with what could be expected of it now; `None` where the catalogue does not know the video.
     pub fn resolve(&self, event: &Event) -> Option<Incoming> {
         let catalogue = self.catalogue.load();
         let video = catalogue.find(&event.video)?;
+        let entry = *catalogue.entry(video)?;
+        let surface = self.surface(event.surface.as_deref());
+        let expected = self.statistics.read().expected(video, &entry, surface, event.at.seconds());
         Some(Incoming {
             id: event_hash(event.id.as_str()),
             video,
-            entry: *catalogue.entry(video)?,
+            entry,
             kind: event.kind,
             watch_ms: event.watch_ms.unwrap_or(0),
             at_ms: event.at.millis(),
-            surface: self.surface(event.surface.as_deref()),
+            surface,
+            expected,
         })
     }
 }
