@@ -1,6 +1,7 @@
 //! foryou: the real-time "For You" feed server. See `ARCHITECTURE.md` for the way of the data.
 
 pub mod brokers;
+pub mod config;
 pub mod features;
 pub mod feed;
 pub mod import;
