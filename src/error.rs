@@ -9,7 +9,11 @@ use actix_web::{
         header::{self, HeaderValue},
     },
 };
-use foryou_actors::ports::{bus::BusError, store::StoreError};
+use foryou_actors::{
+    ports::{bus::BusError, store::StoreError},
+    services::catalogue::CatalogueError,
+    sessions::SessionError,
+};
 use foryou_schemas::{FieldError, Invalid};
 use serde::Serialize;
 
@@ -110,6 +114,22 @@ impl Problem {
         }
     }
 
+    /// More than one person, or one client, may ask for at a time.
+    pub fn too_many(what: &str) -> Self {
+        let detail = format!("{what}; slow down, and try again after the time in Retry-After.");
+        let title = "Too many requests";
+        Self {
+            retry_after: Some(RETRY_AFTER),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", title, detail)
+        }
+    }
+
+    /// The server is up and cannot do its work yet, or not any more.
+    pub fn unready(reasons: Vec<String>) -> Self {
+        let errors = reasons.into_iter().map(|reason| FieldError { field: String::new(), reason });
+        Self { errors: errors.collect(), ..Self::overloaded("The server is not ready", RETRY_AFTER) }
+    }
+
     /// A failure of this server. The cause is for the log only.
     pub fn internal(cause: impl fmt::Display) -> Self {
         let detail = "The server failed; its log has the cause under this answer's x-request-id.";
@@ -187,6 +207,23 @@ impl From<StoreError> for Problem {
             StoreError::Away(_) => Self::away("The feature store does not answer now", error),
             StoreError::Corrupt(_) => Self::internal(error),
         }
+    }
+}
+
+impl From<SessionError> for Problem {
+    fn from(error: SessionError) -> Self {
+        match error {
+            SessionError::Busy => Self::too_many("Too many requests concern this user"),
+            SessionError::Unavailable(_) | SessionError::TimedOut | SessionError::Stopped => {
+                Self::away("The user's session does not answer now", error)
+            }
+        }
+    }
+}
+
+impl From<CatalogueError> for Problem {
+    fn from(error: CatalogueError) -> Self {
+        Self::away("The catalogue cannot be changed now", error)
     }
 }
 
