@@ -2,9 +2,12 @@
 
 pub mod bench;
 pub mod brokers;
+pub mod config;
+pub mod error;
 pub mod features;
 pub mod feed;
 pub mod import;
 pub mod models;
 pub mod stores;
+pub mod telemetry;
 pub mod training;
