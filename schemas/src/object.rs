@@ -36,6 +36,11 @@ impl<'a> Object<'a> {
         Ok(object)
     }
 
+    /// Whether the object has the field and nobody took it yet.
+    pub fn has(&self, field: &str) -> bool {
+        self.fields.iter().any(|(name, raw)| name == field && raw.is_some())
+    }
+
     /// Notes a problem of a field.
     pub fn refuse(&mut self, field: &str, reason: impl Into<String>) {
         self.errors.push(FieldError { field: field.to_owned(), reason: reason.into() });
