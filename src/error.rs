@@ -214,6 +214,7 @@ impl From<SessionError> for Problem {
     fn from(error: SessionError) -> Self {
         match error {
             SessionError::Busy => Self::too_many("Too many requests concern this user"),
+            SessionError::Broken(_) => Self::internal(error),
             SessionError::Unavailable(_) | SessionError::TimedOut | SessionError::Stopped => {
                 Self::away("The user's session does not answer now", error)
             }

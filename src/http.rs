@@ -3,7 +3,7 @@
 mod claims;
 mod events;
 mod feed;
-mod guard;
+mod around;
 mod health;
 mod history;
 mod input;
@@ -21,7 +21,8 @@ use std::net::TcpListener;
 
 use actix_web::{
     App as Web, HttpRequest, HttpServer, Responder, Route,
-    dev::{Server, fn_guard},
+    dev::Server,
+    guard::fn_guard,
     http::Method,
     middleware::from_fn,
     web::{self, Data, ServiceConfig},
@@ -29,7 +30,7 @@ use actix_web::{
 
 use crate::{app::App, config, error::Problem};
 pub use claims::Claims;
-use guard::InFlight;
+use around::InFlight;
 use input::BodyLimits;
 
 /// Serves `app` on `listener` until the server's handle is told to stop; then requests at work are finished first.
@@ -50,13 +51,13 @@ pub fn serve(app: Data<App>, listener: TcpListener) -> std::io::Result<Server> {
             .app_data(metrics.clone())
             .app_data(in_flight.clone())
             .app_data(limits.clone())
-            .wrap(from_fn(guard::guard))
+            .wrap(from_fn(around::around))
             .configure(routes)
             .default_service(web::to(no_route))
     });
     let keep_alive = settings.keep_alive_s.seconds();
     Ok(server
-        .workers(threads(&settings))
+        .workers(config::threads(settings.workers.count()))
         .max_connections(settings.max_connections.count())
         .client_request_timeout(settings.head_timeout_ms.millis())
         .keep_alive(if keep_alive.is_zero() { actix_web::http::KeepAlive::Disabled } else { keep_alive.into() })
@@ -108,11 +109,4 @@ fn route<const N: usize>(web: &mut ServiceConfig, path: &str, methods: [(Method,
 
 async fn no_route(request: HttpRequest) -> impl Responder {
     Err::<String, _>(Problem::no_route(request.path()))
-}
-
-fn threads(settings: &config::Server) -> usize {
-    match settings.workers.count() {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        workers => workers,
-    }
 }

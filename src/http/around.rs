@@ -56,7 +56,7 @@ impl Drop for Entered {
 }
 
 /// The middleware.
-pub async fn guard(
+pub async fn around(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
