@@ -103,7 +103,16 @@ async fn the_official_log_becomes_views_and_reactions() {
 #[tokio::test]
 async fn an_interrupted_import_continues_to_the_same_end() {
     let rows: Vec<String> = (0..60)
-        .map(|n| format!("{},{},0,0,{},1,{},0,0,0,0,1,{},20000,0,0,0,0,1\n", 7 + n % 3, 1 + n % 2, 1650900000000i64 + 700_000 * n, n % 2, 900 * n))
+        .map(|n| {
+            format!(
+                "{},{},0,0,{},1,{},0,0,0,0,1,{},20000,0,0,0,0,1\n",
+                7 + n % 3,
+                1 + n % 2,
+                1650900000000i64 + 700_000 * n,
+                n % 2,
+                900 * n
+            )
+        })
         .collect();
     let (half, whole) = (official(&rows[..30].concat()), official(&rows.concat()));
     let (once, twice) = (MemoryStore::default(), MemoryStore::default());
@@ -132,7 +141,11 @@ async fn movielens_1m_keeps_people_and_maps_ratings() {
     assert_eq!((videos["1"].creator.as_str(), videos["2"].published_at), ("movie-1", Some(now())));
     assert_eq!(
         kinds(&store, "1").await.into_iter().map(|(_, kind, ms)| (kind, ms)).collect::<Vec<_>>(),
-        [(Kind::View, Some(movielens::MOVIE_DURATION_MS)), (Kind::Like, None), (Kind::View, Some(movielens::PARTIAL_WATCH_MS))]
+        [
+            (Kind::View, Some(movielens::MOVIE_DURATION_MS)),
+            (Kind::Like, None),
+            (Kind::View, Some(movielens::PARTIAL_WATCH_MS))
+        ]
     );
     assert_eq!(kinds(&store, "2").await.iter().map(|k| k.1).collect::<Vec<_>>(), [Kind::Dislike, Kind::Skip]);
 }
