@@ -5,20 +5,29 @@ use std::{collections::HashSet, sync::Arc};
 use foryou_actors::{
     catalogue::Catalogue,
     fold::Fold,
+    live::Live,
     ports::store::{Batch, FeatureStore},
-    sessions::state::Profile,
+    services::catalogue,
+    sessions::{
+        snapshot,
+        state::{Profile, SessionState},
+    },
+    statistics::{Entity, TallyKey},
+    tallies,
 };
 use foryou_schemas::{Event, EventId, Timestamp, User, UserId, Video, VideoId};
 
 use super::{
     ImportError, Summary,
     report::{Place, Report},
-    restore,
     sink::Chunk,
 };
 
 /// How many sessions are kept in memory (about 3 KiB each); past that, all are put to sleep.
 const MAX_SESSIONS: usize = 200_000;
+
+/// How many session snapshots are written at once.
+const SNAPSHOTS_AT_ONCE: usize = 4_096;
 
 /// Folds chunks into a store.
 pub(super) struct Writer<'a> {
@@ -32,7 +41,9 @@ pub(super) struct Writer<'a> {
 impl<'a> Writer<'a> {
     /// Goes on from what the store holds.
     pub async fn open(store: &'a dyn FeatureStore, report: Arc<Report>, now: Timestamp) -> Result<Self, ImportError> {
-        let live = restore::live(store, now).await?;
+        let live = Live::default();
+        catalogue::load(store, &live).await?;
+        tallies::restore(store, &live).await?;
         Ok(Self { store, fold: Fold::new(Arc::new(live)), now, report, counted: Summary::default() })
     }
 
@@ -47,7 +58,7 @@ impl<'a> Writer<'a> {
 
     /// Writes the sessions, and says what was counted.
     pub async fn finish(mut self) -> Result<Summary, ImportError> {
-        self.sleep_all();
+        self.sleep_all().await?;
         Ok(self.counted)
     }
 
@@ -106,26 +117,43 @@ impl<'a> Writer<'a> {
             return Ok(());
         }
         self.counted.events += batch.activity.len() as u64;
-        batch.tallies = changed.into_iter().filter_map(|entity| restore::tally(&self.fold.live, entity)).collect();
+        batch.tallies = self.tallies(&changed);
         batch.order = Some(self.fold.live.statistics.read().order());
         self.store.write(batch).await?;
-        if self.fold.sessions.len() > MAX_SESSIONS {
-            self.sleep_all();
-        }
-        Ok(())
+        if self.fold.sessions.len() > MAX_SESSIONS { self.sleep_all().await } else { Ok(()) }
+    }
+
+    /// The absolute values of what changed, as the store keeps them.
+    fn tallies(&self, changed: &HashSet<Entity>) -> Vec<(TallyKey, Vec<u8>)> {
+        let (live, catalogue) = (&self.fold.live, self.fold.live.catalogue());
+        let statistics = live.statistics.read();
+        let row = |&entity: &Entity| {
+            Some((tallies::key(entity, &catalogue, live)?, tallies::encode(&statistics.tally(entity))))
+        };
+        changed.iter().filter_map(row).collect()
     }
 
     /// Brings a person's session to memory, out of the store where it has one.
     async fn wake(&mut self, user: &UserId) -> Result<(), ImportError> {
         if !self.fold.sessions.contains_key(user) {
             let stored = self.store.session(user).await?;
-            self.fold.sessions.insert(user.clone(), restore::session(&stored, &self.fold.live));
+            self.fold.sessions.insert(user.clone(), snapshot::rebuild(&stored, &self.fold.live)?);
         }
         Ok(())
     }
 
-    /// Forgets all sessions: the store holds what they are rebuilt from.
-    fn sleep_all(&mut self) {
-        self.fold.sessions.clear();
+    /// Writes snapshots of the sessions that an event has changed, and forgets all.
+    async fn sleep_all(&mut self) -> Result<(), ImportError> {
+        let catalogue = self.fold.live.catalogue_full();
+        let mut sessions = std::mem::take(&mut self.fold.sessions).into_iter().filter(|(_, session)| session.seq > 0);
+        loop {
+            let encoded =
+                |(user, session): (UserId, SessionState)| (user, session.seq, snapshot::encode(&session, &catalogue));
+            let snapshots: Vec<_> = sessions.by_ref().take(SNAPSHOTS_AT_ONCE).map(encoded).collect();
+            if snapshots.is_empty() {
+                return Ok(());
+            }
+            self.store.write(Batch { snapshots, ..Batch::default() }).await?;
+        }
     }
 }
