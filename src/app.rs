@@ -25,8 +25,9 @@ use foryou_actors::{
 
 use crate::{
     clock::{Clock, Ids},
-    config::{Config, threads},
+    config::{Config, StoreKind, threads},
     http::{self, Claims},
+    stores::embedded::EmbeddedStore,
     telemetry::Metrics,
 };
 
@@ -69,6 +70,13 @@ impl App {
     }
 }
 
+/// Opens the feature store that the configuration names.
+pub fn open_store(config: &Config) -> anyhow::Result<Arc<dyn FeatureStore>> {
+    match config.store.kind {
+        StoreKind::Embedded => Ok(Arc::new(EmbeddedStore::open(&config.data.dir.join("store"))?)),
+    }
+}
+
 /// The running server: the engine, and HTTP in front of it.
 pub struct Application {
     app: Data<App>,
@@ -81,7 +89,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 impl Application {
     /// Starts everything on engines that are open. `listener` is bound and takes connections from now on.
-    pub async fn start(
+    pub async fn start_on(
         config: Config,
         listener: TcpListener,
         store: Arc<dyn FeatureStore>,

@@ -10,6 +10,7 @@ pub mod bench;
 pub mod config;
 pub mod duration;
 pub mod evaluate;
+pub mod import;
 pub mod migrate;
 pub mod recommend;
 pub mod release;
@@ -32,6 +33,9 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Bring data into the store.
+    #[command(subcommand)]
+    Import(import::Source),
     /// Create what the store and the bus need: keyspace, tables, queues.
     Migrate,
     /// Look at the configuration.
@@ -75,6 +79,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     telemetry::init(&config.log)?;
     let context = Context { config, json: cli.json };
     match cli.command {
+        Command::Import(source) => import::run(source, context),
         Command::Migrate => migrate::run(&context),
         Command::Config(action) => config::run(action, &context),
     }

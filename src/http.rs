@@ -1,9 +1,9 @@
 //! The HTTP interface: one file per route. `contract.md` of the project fixes what it says and hears.
 
+mod around;
 mod claims;
 mod events;
 mod feed;
-mod around;
 mod health;
 mod history;
 mod input;
@@ -29,8 +29,8 @@ use actix_web::{
 };
 
 use crate::{app::App, config, error::Problem};
-pub use claims::Claims;
 use around::InFlight;
+pub use claims::Claims;
 use input::BodyLimits;
 
 /// Serves `app` on `listener` until the server's handle is told to stop; then requests at work are finished first.
@@ -41,8 +41,7 @@ pub fn serve(app: Data<App>, listener: TcpListener) -> std::io::Result<Server> {
     let in_flight = InFlight::new(settings.max_in_flight.count());
     let seen = in_flight.clone();
     app.metrics.observed("http_in_flight", "Requests at work", move || seen.now() as f64);
-    let limits =
-        BodyLimits { bytes: settings.body_limit_kb.count() * 1024, time: settings.body_timeout_ms.millis() };
+    let limits = BodyLimits { bytes: settings.body_limit_kb.count() * 1024, time: settings.body_timeout_ms.millis() };
     let (in_flight, limits) = (Data::new(in_flight), Data::new(limits));
     let metrics = Data::from(app.metrics.clone());
     let server = HttpServer::new(move || {

@@ -35,12 +35,14 @@ impl Feeds {
     pub async fn feed(&self, request: FeedRequest) -> Feed {
         let mut degraded = Vec::new();
         let session = match &request.after {
-            Some((event, wait)) => self.sessions.view_after(&request.user, event, *wait).await.map(|(state, applied)| {
-                if !applied {
-                    degraded.push(format!("after: not applied in {} ms", wait.as_millis()));
-                }
-                state
-            }),
+            Some((event, wait)) => {
+                self.sessions.view_after(&request.user, event, *wait).await.map(|(state, applied)| {
+                    if !applied {
+                        degraded.push(format!("after: not applied in {} ms", wait.as_millis()));
+                    }
+                    state
+                })
+            }
             None => self.sessions.view(&request.user).await,
         };
         let seen: HashSet<VideoIndex> = match &session {

@@ -10,7 +10,9 @@ use crate::config::{Log, LogFormat};
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The filter cannot be read.
-    #[error("`log.filter` {filter:?} is not a filter ({reason}); write a level, or target=level pairs, as info,foryou=debug")]
+    #[error(
+        "`log.filter` {filter:?} is not a filter ({reason}); write a level, or target=level pairs, as info,foryou=debug"
+    )]
     Filter {
         /// As configured.
         filter: String,
