@@ -38,6 +38,8 @@ pub(super) struct Writer<'a> {
     counted: Summary,
     /// What the last chunk of events became. It is written while the next one is folded.
     pending: Batch,
+    /// How many sessions may be in memory between two chunks.
+    pub max_sessions: usize,
 }
 
 impl<'a> Writer<'a> {
@@ -53,6 +55,7 @@ impl<'a> Writer<'a> {
             report,
             counted: Summary::default(),
             pending: Batch::default(),
+            max_sessions: MAX_SESSIONS,
         })
     }
 
@@ -108,7 +111,7 @@ impl<'a> Writer<'a> {
         let (written, folded) = tokio::join!(self.store.write(before), self.fold(events, under_way));
         written?;
         self.pending = folded?;
-        if self.fold.sessions.len() > MAX_SESSIONS {
+        if self.fold.sessions.len() > self.max_sessions {
             // A snapshot must not overtake the events in it.
             self.store.write(std::mem::take(&mut self.pending)).await?;
             self.sleep_all().await?;
