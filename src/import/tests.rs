@@ -10,9 +10,9 @@ use foryou_actors::{
     ports::store::{Activity, FeatureStore, StoredSession},
     statistics::TallyKey,
 };
-use foryou_schemas::{Gender, Kind, Timestamp, User, UserId, Video, VideoId};
+use foryou_schemas::{Event, EventId, Gender, Kind, Timestamp, User, UserId, Video, VideoId};
 
-use super::*;
+use super::{report::Place, sink::Chunk, *};
 use crate::stores::embedded::EmbeddedStore;
 
 const NOW: &str = "2026-11-24T10:00:00Z";
@@ -175,6 +175,35 @@ async fn an_interrupted_import_continues_to_the_same_end() {
 }
 
 #[tokio::test]
+async fn sessions_that_sleep_between_chunks_come_to_the_same_end() {
+    let (awake, asleep) = (Store::new(), Store::new());
+    for (store, max_sessions) in [(&awake, usize::MAX), (&asleep, 1)] {
+        let mut writer = Writer::open(&store.store, Arc::new(Report::new()), now()).await.unwrap();
+        writer.max_sessions = max_sessions;
+        let video = Video::parse(br#"{"creator": "c", "category": "x", "duration_ms": 9000}"#).unwrap();
+        writer.take(Chunk::Videos(vec![(VideoId::new("v").unwrap(), video)])).await.unwrap();
+        for chunk in 0..8 {
+            let event = |n: i64| {
+                let user = n % 3;
+                let json = format!(
+                    r#"{{"id": "e-{chunk}-{n}", "user": "u{user}", "video": "v", "kind": "view", "watch_ms": 700}}"#
+                );
+                let at = now().plus_millis(chunk * 9_000_000 + n);
+                let event = Event::parse(json.as_bytes(), at, || EventId::from_u128(0)).unwrap();
+                (event, Place { file: 0, line: 1 })
+            };
+            writer.take(Chunk::Events((0..9).map(event).collect())).await.unwrap();
+        }
+        assert_eq!(writer.finish().await.unwrap().events, 72);
+    }
+    assert_eq!(awake.activity().await, asleep.activity().await);
+    assert_eq!(awake.tallies().await, asleep.tallies().await);
+    for user in ["u0", "u1", "u2"] {
+        assert_eq!(awake.session(user).await.snapshot, asleep.session(user).await.snapshot);
+    }
+}
+
+#[tokio::test]
 async fn movielens_1m_keeps_people_and_maps_ratings() {
     let dir = folder(&[
         ("users.dat", b"1::F::1::10::48067\n2::M::56::16::70072\n3::X::25::1::1\n"),
@@ -269,7 +298,7 @@ async fn a_wrong_folder_or_file_says_what_was_expected() {
 async fn the_bundled_slice_comes_in_whole() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/kuairand");
     let store = Store::new();
-    let done = run(Source::Kuairand(dir), &store.store, now()).await.unwrap();
+    let done = run(Source::Kuairand(dir.clone()), &store.store, now()).await.unwrap();
     assert_eq!((done.users, done.videos, done.known, done.skipped), (27_285, 7_583, 0, 0), "{done:?}");
     let activity = store.activity().await;
     assert_eq!(activity.len() as u64, done.events);
@@ -283,4 +312,9 @@ async fn the_bundled_slice_comes_in_whole() {
     assert!(all.is_sorted_by_key(|a| a.event.at), "statistics were folded out of order of time");
     let session = store.session("712").await;
     assert!(session.snapshot.is_some() && session.tail.is_empty());
+    let before = store.tallies().await;
+    let again = run(Source::Kuairand(dir), &store.store, now()).await.unwrap();
+    println!("again: {again:?}");
+    assert_eq!((again.events, again.known), (0, done.events));
+    assert_eq!(before, store.tallies().await);
 }

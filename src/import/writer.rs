@@ -36,6 +36,10 @@ pub(super) struct Writer<'a> {
     now: Timestamp,
     report: Arc<Report>,
     counted: Summary,
+    /// What the last chunk of events became. It is written while the next one is folded.
+    pending: Batch,
+    /// How many sessions may be in memory between two chunks.
+    pub max_sessions: usize,
 }
 
 impl<'a> Writer<'a> {
@@ -44,10 +48,18 @@ impl<'a> Writer<'a> {
         let live = Live::default();
         catalogue::load(store, &live).await?;
         tallies::restore(store, &live).await?;
-        Ok(Self { store, fold: Fold::new(Arc::new(live)), now, report, counted: Summary::default() })
+        Ok(Self {
+            store,
+            fold: Fold::new(Arc::new(live)),
+            now,
+            report,
+            counted: Summary::default(),
+            pending: Batch::default(),
+            max_sessions: MAX_SESSIONS,
+        })
     }
 
-    /// Writes a chunk; what it holds is durable when this returns.
+    /// Takes a chunk in. Everything is durable after [`Writer::finish`], an interrupted import up to some chunk.
     pub async fn take(&mut self, chunk: Chunk) -> Result<(), ImportError> {
         match chunk {
             Chunk::Users(users) => self.users(users).await,
@@ -58,6 +70,7 @@ impl<'a> Writer<'a> {
 
     /// Writes the sessions, and says what was counted.
     pub async fn finish(mut self) -> Result<Summary, ImportError> {
+        self.store.write(std::mem::take(&mut self.pending)).await?;
         self.sleep_all().await?;
         Ok(self.counted)
     }
@@ -93,13 +106,27 @@ impl<'a> Writer<'a> {
     }
 
     async fn events(&mut self, events: Vec<(Event, Place)>) -> Result<(), ImportError> {
+        let before = std::mem::take(&mut self.pending);
+        let under_way = before.activity.iter().map(|activity| activity.event.id.clone()).collect();
+        let (written, folded) = tokio::join!(self.store.write(before), self.fold(events, under_way));
+        written?;
+        self.pending = folded?;
+        if self.fold.sessions.len() > self.max_sessions {
+            // A snapshot must not overtake the events in it.
+            self.store.write(std::mem::take(&mut self.pending)).await?;
+            self.sleep_all().await?;
+        }
+        Ok(())
+    }
+
+    /// Folds events that are not known; `taken` are the ids of those that are being written.
+    async fn fold(&mut self, events: Vec<(Event, Place)>, mut taken: HashSet<EventId>) -> Result<Batch, ImportError> {
         let ids: Vec<EventId> = events.iter().map(|(event, _)| event.id.clone()).collect();
         let known = self.store.known_events(&ids).await?;
-        let mut within = HashSet::with_capacity(events.len());
         let mut changed = HashSet::new();
         let mut batch = Batch { activity: Vec::with_capacity(events.len()), ..Batch::default() };
         for ((event, place), known) in events.into_iter().zip(known) {
-            if known || within.contains(&event.id) {
+            if known || taken.contains(&event.id) {
                 self.counted.known += 1;
                 continue;
             }
@@ -107,20 +134,19 @@ impl<'a> Writer<'a> {
                 self.report.skip(place, format_args!("video {} is not in the catalogue", event.video));
                 continue;
             };
-            within.insert(event.id.clone());
+            taken.insert(event.id.clone());
             self.wake(&event.user).await?;
             let folded = self.fold.apply_resolved(event, &incoming);
             changed.extend(folded.changed);
             batch.activity.push(folded.activity);
         }
         if batch.activity.is_empty() {
-            return Ok(());
+            return Ok(batch);
         }
         self.counted.events += batch.activity.len() as u64;
         batch.tallies = self.tallies(&changed);
         batch.order = Some(self.fold.live.statistics.read().order());
-        self.store.write(batch).await?;
-        if self.fold.sessions.len() > MAX_SESSIONS { self.sleep_all().await } else { Ok(()) }
+        Ok(batch)
     }
 
     /// The absolute values of what changed, as the store keeps them.
