@@ -235,6 +235,6 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { filter: "info".into(), format: LogFormat::default() }
+        Self { filter: "info,fjall=warn,lsm_tree=warn,ort=warn".into(), format: LogFormat::default() }
     }
 }
