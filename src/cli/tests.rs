@@ -13,7 +13,9 @@ fn the_definition_is_sound() {
 
 #[test]
 fn the_configuration_may_be_named_anywhere() {
-    for line in ["--config a.toml migrate", "config check --config a.toml", "import kuairand data --json --config a.toml"] {
+    for line in
+        ["--config a.toml migrate", "config check --config a.toml", "import kuairand data --json --config a.toml"]
+    {
         assert_eq!(parse(line).unwrap().config, Some("a.toml".into()), "{line}");
     }
 }
