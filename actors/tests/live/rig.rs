@@ -100,6 +100,7 @@ pub fn video(creator: u32, category: u32) -> Video {
 pub fn event(n: u32, user: &UserId, video: u32, kind: &str) -> Event {
     let watch = if kind == "view" { r#", "watch_ms": 7000"# } else { "" };
     let at = Timestamp::from_millis(START_MS + i64::from(n) * 1_000).unwrap();
-    let json = format!(r#"{{"id": "e{n}", "user": "{user}", "video": "v{video}", "kind": "{kind}", "at": "{at}"{watch}}}"#);
+    let json =
+        format!(r#"{{"id": "e{n}", "user": "{user}", "video": "v{video}", "kind": "{kind}", "at": "{at}"{watch}}}"#);
     Event::parse(json.as_bytes(), Timestamp::now(), || EventId::new("none").unwrap()).unwrap()
 }
