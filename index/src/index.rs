@@ -322,7 +322,9 @@ impl<'a> RebuildRunning<'a> {
         for item in writer.touched.take().unwrap_or_default() {
             match current.row(item) {
                 Some(row) => rebuilt.upsert(item, row),
-                None => drop(rebuilt.remove(item)),
+                None => {
+                    rebuilt.remove(item);
+                }
             }
         }
         rebuilt.set_priors(Arc::clone(current.priors()));

@@ -58,6 +58,8 @@ pub struct SessionSettings {
     pub snapshot_every: u32,
     /// The most sessions that load at the same time.
     pub loads: usize,
+    /// The longest time that saving all sessions may take at shutdown; the others are rebuilt from activity later.
+    pub save_within: Duration,
 }
 
 impl Default for SessionSettings {
@@ -71,6 +73,7 @@ impl Default for SessionSettings {
             patience: Duration::from_secs(5),
             snapshot_every: 64,
             loads: 64,
+            save_within: Duration::from_secs(5),
         }
     }
 }
@@ -78,9 +81,12 @@ impl Default for SessionSettings {
 /// Why a session did not do as asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SessionError {
-    /// The store does not give it, or its actor keeps failing.
+    /// The store is away: worth trying again.
     #[error("the session is unavailable: {0}")]
     Unavailable(Arc<str>),
+    /// What is stored of it does not decode, or its actor keeps failing.
+    #[error("the session is broken: {0}")]
+    Broken(Arc<str>),
     /// Too many messages are on their way to it.
     #[error("the session is busy; try again")]
     Busy,
@@ -90,6 +96,15 @@ pub enum SessionError {
     /// Sessions are shut down.
     #[error("sessions are stopped")]
     Stopped,
+}
+
+impl From<StoreError> for SessionError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Away(_) => Self::Unavailable(error.to_string().into()),
+            StoreError::Corrupt(_) => Self::Broken(error.to_string().into()),
+        }
+    }
 }
 
 /// Figures of all sessions.
@@ -306,7 +321,7 @@ impl Sessions {
                 Err(_) => return Err(SessionError::TimedOut),
             }
         }
-        Err(SessionError::Unavailable("its actor keeps leaving".into()))
+        Err(SessionError::Broken("its actor keeps failing".into()))
     }
 
     /// Drops sessions from memory without saving them; the next touch loads what the store has.
@@ -355,7 +370,7 @@ impl Sessions {
             by_touch.select_nth_unstable_by_key(leaving, |(touched, _)| *touched);
             by_touch.truncate(leaving);
         }
-        self.sleep_all(by_touch.into_iter().map(|(_, user)| user).collect(), settings.patience).await
+        self.put_to_sleep(by_touch.into_iter().map(|(_, user)| user).collect(), settings.patience).await
     }
 
     /// Puts one session to sleep, if it is in memory and nobody touches it meanwhile. Returns whether it left.
@@ -366,17 +381,19 @@ impl Sessions {
         }
     }
 
-    /// Saves what can be saved within `deadline` and ends the threads. The feature writer must still run; what is not saved is
-    /// rebuilt from activity, as after a crash.
-    pub async fn stop(&self, deadline: Duration) {
-        let ends = Instant::now() + deadline;
-        let users: Vec<UserId> = self.shared.residents.pin().keys().cloned().collect();
-        self.sleep_all(users, ends.saturating_duration_since(Instant::now())).await;
+    /// Puts to sleep what can be within `deadline`. Returns how many went.
+    pub async fn sleep_all(&self, deadline: Duration) -> usize {
+        let users = self.shared.residents.pin().keys().cloned().collect();
+        self.put_to_sleep(users, deadline).await
+    }
+
+    /// Ends the threads that run sessions. What was not put to sleep is rebuilt from activity, as after a crash.
+    pub async fn stop(&self) {
         self.shared.stopped.store(true, Relaxed);
         self.arbiters.stop().await;
     }
 
-    async fn sleep_all(&self, users: Vec<UserId>, deadline: Duration) -> usize {
+    async fn put_to_sleep(&self, users: Vec<UserId>, deadline: Duration) -> usize {
         let ends = tokio::time::Instant::now() + deadline;
         let mut slept = 0;
         for wave in users.chunks(FALLING_ASLEEP) {
@@ -467,7 +484,7 @@ impl Sessions {
                 Err(_closed) => self.bury(user, &resident),
             }
         }
-        Err(SessionError::Unavailable("its actor keeps failing".into()))
+        Err(SessionError::Broken("its actor keeps failing".into()))
     }
 
     /// Makes way for a successor of an actor that did not answer.

@@ -29,7 +29,7 @@ pub(super) struct Session {
     user: UserId,
     state: Arc<SessionState>,
     /// Why it could not be loaded; it answers what is on its way with that, and leaves.
-    failed: Option<Arc<str>>,
+    failed: Option<SessionError>,
     waiters: Vec<Waiter>,
     /// The latest ticket under which events were applied.
     ticket: u64,
@@ -157,10 +157,7 @@ impl Session {
     /// Counts a touch; fails where the session could not be loaded.
     fn touch(&mut self) -> Result<(), SessionError> {
         self.touches = self.touches.wrapping_add(1);
-        match &self.failed {
-            None => Ok(()),
-            Some(reason) => Err(SessionError::Unavailable(reason.clone())),
-        }
+        self.failed.clone().map_or(Ok(()), Err)
     }
 
     fn recount(&mut self) {
@@ -243,7 +240,7 @@ impl Actor for Session {
             }
             Err(error) => {
                 tracing::warn!(user = session.user.as_str(), %error, "a session could not be loaded");
-                session.failed = Some(error.to_string().into());
+                session.failed = Some(error.into());
                 session.me.shut();
                 session.shared.forget(&session.user, &session.me);
                 session.shared.counters.load_failed();
@@ -348,7 +345,7 @@ impl Handler<Erase> for Session {
             // What is on its way to the store would bring the person back.
             shared.writer.tickets().reached(ticket).await;
             shared.writer.flush().await.map_err(|_| SessionError::Stopped)?;
-            shared.store.erase_user(&user).await.map_err(|error| SessionError::Unavailable(error.to_string().into()))
+            shared.store.erase_user(&user).await.map_err(SessionError::from)
         };
         // The mailbox waits: nobody reads or writes this person meanwhile.
         context.wait(work.into_actor(self).map(|erased, session, context| {

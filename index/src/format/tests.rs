@@ -29,10 +29,7 @@ fn a_saved_index_comes_back_whole() {
     }
     assert_eq!(loaded.stats().graph_dead, 2);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
-    assert!(matches!(
-        Index::load(&path, IndexConfig::new(3)),
-        Err(IndexError::Dimension { expected: 3, got: 2 })
-    ));
+    assert!(matches!(Index::load(&path, IndexConfig::new(3)), Err(IndexError::Dimension { expected: 3, got: 2 })));
     loaded.rebuild().unwrap();
     assert_eq!(loaded.stats().items, 40);
 }
@@ -64,7 +61,10 @@ fn every_truncation_and_every_changed_byte_is_found() {
         let error = try_bytes(&changed);
         let version = (8..12).contains(&at);
         assert!(
-            matches!((&error, version), (Some(IndexError::Corrupt { .. }), false) | (Some(IndexError::Version { .. }), true)),
+            matches!(
+                (&error, version),
+                (Some(IndexError::Corrupt { .. }), false) | (Some(IndexError::Version { .. }), true)
+            ),
             "byte {at}: {error:?}"
         );
     }

@@ -1,6 +1,9 @@
 use std::collections::HashSet;
 
+use super::{GraphConfig, build};
 use crate::bench::recall;
+use crate::rows::Line;
+use crate::snapshot::Snapshot;
 use crate::synthetic::Clusters;
 use crate::topk::Hit;
 use crate::{DEFAULT_EF, Index, IndexConfig};
@@ -11,7 +14,7 @@ const K: usize = 100;
 fn index(dim: usize) -> Index {
     let mut config = IndexConfig::new(dim);
     config.exact_below = 0;
-    config.graph.threads = 2;
+    config.graph = GraphConfig { ef_build: 80, threads: 2, ..GraphConfig::default() };
     Index::new(config).unwrap()
 }
 
@@ -23,8 +26,8 @@ fn search_all(index: &Index, queries: &[Vec<f32>], filter: impl Fn(u32) -> bool)
 #[test]
 fn recall_holds_with_priors_refreshed_priors_filters_and_tombstones() {
     let n = 24_000;
-    let mut clusters = Clusters::new(7, 32, 200, 0.7);
-    let (exact, graph) = (index(32), index(32));
+    let mut clusters = Clusters::new(7, 24, 200, 0.7);
+    let (exact, graph) = (index(24), index(24));
     let items = clusters.draw_many(n);
     let priors = clusters.priors(n, 0.05);
     for index in [&exact, &graph] {
@@ -66,39 +69,44 @@ fn recall_holds_with_priors_refreshed_priors_filters_and_tombstones() {
 
 #[test]
 fn every_copy_of_a_vector_is_found() {
-    let mut clusters = Clusters::new(3, 16, 20, 0.5);
-    let index = index(16);
-    index.upsert_all((0..).zip(clusters.draw_many(30_000))).unwrap();
+    let mut clusters = Clusters::new(3, 8, 20, 0.5);
+    let index = index(8);
+    index.upsert_all((0..).zip(clusters.draw_many(26_000))).unwrap();
     let popular = clusters.draw();
-    index.upsert_all((30_000..30_200).map(|item| (item, &popular))).unwrap();
+    index.upsert_all((26_000..26_200).map(|item| (item, &popular))).unwrap();
     index.rebuild().unwrap();
     let copies = |hits: Vec<Hit>| hits.iter().map(|hit| hit.item).collect::<HashSet<u32>>();
-    let all: HashSet<u32> = (30_000..30_200).collect();
+    let all: HashSet<u32> = (26_000..26_200).collect();
     assert_eq!(copies(index.search(&popular, 200, 200, |_| true).unwrap()), all);
 
     // Each copy has a prior and a life of its own.
-    assert!(index.remove(30_000));
-    index.set_prior(30_123, 0.5).unwrap();
+    assert!(index.remove(26_000));
+    index.set_prior(26_123, 0.5).unwrap();
     let hits = index.search(&popular, 199, 200, |_| true).unwrap();
-    assert_eq!(hits[0].item, 30_123);
-    assert_eq!(copies(hits), all.iter().copied().filter(|item| *item != 30_000).collect());
-    let similar = index.similar(30_100, 198, 200, |_| true).unwrap();
-    assert_eq!(copies(similar), (30_001..30_200).filter(|item| *item != 30_100).collect());
+    assert_eq!(hits[0].item, 26_123);
+    assert_eq!(copies(hits), all.iter().copied().filter(|item| *item != 26_000).collect());
+    let similar = index.similar(26_100, 198, 200, |_| true).unwrap();
+    assert_eq!(copies(similar), (26_001..26_200).filter(|item| *item != 26_100).collect());
 }
 
+/// Tight clusters: hora prunes so much that some nodes have no edge that leads to them.
 #[test]
-fn every_item_of_a_graph_can_be_reached() {
-    let n = 22_000;
-    let mut clusters = Clusters::new(11, 8, 50, 0.05);
-    let index = index(8);
-    let items = clusters.draw_many(n);
-    index.upsert_all((0..).zip(&items)).unwrap();
-    index.rebuild().unwrap();
-    let lost = (0..n as u32).filter(|item| {
-        let hits = index.search(&items[*item as usize], 30, DEFAULT_EF, |other| other == *item).unwrap();
-        hits.len() != 1
-    });
-    assert_eq!(lost.step_by(100).count(), 0);
+fn every_node_can_be_reached_from_the_entries() {
+    let mut snapshot = Snapshot::new(8);
+    for (item, vector) in (0..).zip(Clusters::new(11, 8, 50, 0.05).draw_many(5000)) {
+        snapshot.upsert(item, &Line::pad(&vector));
+    }
+    let config = GraphConfig { neighbours: 4, ef_build: 20, ..GraphConfig::default() };
+    let graph = build(&snapshot, &config).unwrap();
+    let mut reached = vec![false; graph.rows().len()];
+    let mut stack: Vec<u32> = (0..graph.entries() as u32).collect();
+    while let Some(node) = stack.pop() {
+        if !std::mem::replace(&mut reached[node as usize], true) {
+            stack.extend(graph.neighbours(node as usize));
+        }
+    }
+    assert_eq!(reached.iter().filter(|reached| !**reached).count(), 0);
+    assert_eq!(graph.members().iter().collect::<HashSet<_>>().len(), 5000);
 }
 
 #[test]
