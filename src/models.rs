@@ -25,7 +25,7 @@ pub use item_vectors::TrainedItems;
 pub use keeper::IndexKeeper;
 pub use loader::ReleaseLoader;
 pub use manifest::{FORMAT_VERSION, Manifest};
-pub use parity::Parity;
+pub use parity::{ItemCase, Parity, RowCase, UserCase};
 pub use release::{Predictions, Release};
 pub use releases::{Releases, Summary};
 pub use serving::{Models, Serving};

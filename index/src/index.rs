@@ -1,5 +1,10 @@
 //! The whole index: one published snapshot, and the only place where it changes.
 
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -317,7 +322,9 @@ impl<'a> RebuildRunning<'a> {
         for item in writer.touched.take().unwrap_or_default() {
             match current.row(item) {
                 Some(row) => rebuilt.upsert(item, row),
-                None => drop(rebuilt.remove(item)),
+                None => {
+                    rebuilt.remove(item);
+                }
             }
         }
         rebuilt.set_priors(Arc::clone(current.priors()));

@@ -11,10 +11,19 @@
 //!
 //! All heads go into **one** ONNX file, see [`Ranker::onnx`].
 
+mod bins;
+mod boost;
 mod config;
+mod export;
+mod grow;
+mod histogram;
 mod model;
 mod train;
+mod tree;
 
 pub use config::{Head, HeadConfig, Objective, RankerConfig};
 pub use model::{Importance, Predictions, Ranker};
 pub use train::train;
+
+#[cfg(test)]
+mod tests;

@@ -10,9 +10,9 @@ use hora::core::metrics::Metric;
 use hora::core::node::Node;
 use hora::index::hnsw_idx::HNSWIndex;
 use hora::index::hnsw_params::HNSWParams;
+use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-use rand::SeedableRng;
 
 use super::distinct::Distinct;
 use super::dump::{Expected, HoraGraph, parse};
@@ -70,28 +70,25 @@ pub(crate) fn build(snapshot: &Snapshot, config: &GraphConfig) -> Result<GraphSe
     let mut shuffled: Vec<u32> = (0..distinct.rows.len() as u32).collect();
     shuffled.shuffle(&mut StdRng::seed_from_u64(0));
 
-    let node_prior = |node: u32| {
-        distinct.members[node as usize].iter().map(|item| snapshot.prior(*item)).fold(f32::MIN, f32::max)
-    };
+    let node_prior =
+        |node: u32| distinct.members[node as usize].iter().map(|item| snapshot.prior(*item)).fold(f32::MIN, f32::max);
     let vectors = augment(&distinct.rows, &shuffled, node_prior);
     let graph = hora_graph(&vectors, snapshot.dim() + EXTRA, config)?;
     drop(vectors);
     let layout = layout(&graph);
 
-    let mut parts = GraphParts {
-        rows: Rows::with_capacity(snapshot.dim(), distinct.rows.len()),
-        member_offsets: vec![0],
-        members: Vec::with_capacity(snapshot.len()),
-        edge_offsets: layout.offsets,
-        edges: layout.edges,
-        entries: layout.entries,
-    };
+    let mut rows = Rows::with_capacity(snapshot.dim(), distinct.rows.len());
+    let (mut members, mut extras, mut extra_offsets) = (Vec::new(), Vec::<u32>::new(), vec![0]);
     for hora in &layout.order {
         let node = shuffled[*hora as usize] as usize;
-        parts.rows.push_row(distinct.rows.row(node));
-        parts.members.extend(&distinct.members[node]);
-        parts.member_offsets.push(parts.members.len() as u32);
+        rows.push_row(distinct.rows.row(node));
+        members.push(distinct.members[node][0]);
+        extras.extend(&distinct.members[node][1..]);
+        extra_offsets.push(extras.len() as u32);
     }
+    members.extend(extras);
+    let (edge_offsets, edges, entries) = (layout.offsets, layout.edges, layout.entries);
+    let parts = GraphParts { rows, members, extra_offsets, edge_offsets, edges, entries };
     GraphSegment::from_parts(parts).map_err(IndexError::Build)
 }
 
@@ -108,7 +105,8 @@ fn augment(rows: &Rows, order: &[u32], prior: impl Fn(u32) -> f32) -> Vec<f32> {
     let (low, high) = priors.iter().fold((f32::MAX, f32::MIN), |(low, high), p| (low.min(*p), high.max(*p)));
     let middle = low / 2.0 + high / 2.0;
     let square = |x: f32| f64::from(x) * f64::from(x);
-    let squared_norm = |node: u32, prior: f32| rows.components(node as usize).map(square).sum::<f64>() + square(prior - middle);
+    let squared_norm =
+        |node: u32, prior: f32| rows.components(node as usize).map(square).sum::<f64>() + square(prior - middle);
     let norms: Vec<f64> = order.iter().zip(&priors).map(|(node, p)| squared_norm(*node, *p)).collect();
     let greatest = norms.iter().copied().fold(0.0, f64::max);
 
