@@ -23,6 +23,8 @@ pub mod report;
 pub mod restore;
 pub mod sink;
 pub mod table;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use report::Report;

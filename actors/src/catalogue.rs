@@ -48,6 +48,11 @@ impl Catalogue {
         self.ids.find(id).filter(|&video| (video as usize) < self.entries.len())
     }
 
+    /// [`Catalogue::find`] for an id that is at hand as text.
+    pub fn find_str(&self, id: &str) -> Option<VideoIndex> {
+        self.ids.find(id).filter(|&video| (video as usize) < self.entries.len())
+    }
+
     /// The public id behind a number.
     #[inline]
     pub fn id(&self, video: VideoIndex) -> Option<&VideoId> {

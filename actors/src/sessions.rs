@@ -1,4 +1,11 @@
 //! Sessions: one light actix actor per active user.
 
 pub mod affinity;
+mod arbiters;
+pub mod registry;
+mod resident;
+mod session;
+pub mod snapshot;
 pub mod state;
+
+pub use registry::{AppliedEvents, SessionError, SessionSettings, SessionStats, Sessions};

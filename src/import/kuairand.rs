@@ -124,11 +124,7 @@ fn user(id: &str, days: &str) -> Result<(UserId, User), String> {
 }
 
 /// Reads the catalogue; returns every length, by id. `logged` are lengths that only the log knows.
-fn read_videos(
-    path: &Path,
-    logged: &HashMap<i64, u32>,
-    sink: &mut Sink,
-) -> Result<HashMap<i64, u32>, ImportError> {
+fn read_videos(path: &Path, logged: &HashMap<i64, u32>, sink: &mut Sink) -> Result<HashMap<i64, u32>, ImportError> {
     let report = sink.report.clone();
     let columns = ["video_id", "author_id", "upload_dt", "video_duration", "tag"];
     let mut durations = HashMap::new();

@@ -56,7 +56,8 @@ pub fn read(dir: &Path, sink: &mut Sink) -> Result<(), ImportError> {
             Ok(())
         })?;
     } else {
-        let reason = "there is neither ratings.dat (with movies.dat and users.dat) nor ratings.csv (with movies.csv) in it";
+        let reason =
+            "there is neither ratings.dat (with movies.dat and users.dat) nor ratings.csv (with movies.csv) in it";
         return Err(ImportError::Layout { path: dir.into(), what: "MovieLens", reason: reason.into() });
     }
     ratings.sort_by_key(|rating| rating.at_s);
@@ -157,7 +158,13 @@ impl Rating {
             Ok(stars) if (0.5..=5.0).contains(&stars) => (stars * 2.0).round() as u8,
             _ => return Err(format!("rating {rating:?} is not 0.5 to 5")),
         };
-        Ok(Self { place, user: whole("user", user)?, movie: whole("movie", movie)?, halves, at_s: whole("timestamp", at)? })
+        Ok(Self {
+            place,
+            user: whole("user", user)?,
+            movie: whole("movie", movie)?,
+            halves,
+            at_s: whole("timestamp", at)?,
+        })
     }
 
     /// What the rating stands for (see the table above).

@@ -34,7 +34,8 @@ pub fn csv_rows<const N: usize>(
     let number = report.file(path);
     let mut reader = csv::ReaderBuilder::new().from_reader(BufReader::with_capacity(1 << 18, file));
     let headers = reader.headers().map_err(|e| ImportError::read(path, e))?;
-    let at = positions(path, &columns, |column| headers.iter().position(|h| h.trim_start_matches('\u{feff}') == column))?;
+    let at =
+        positions(path, &columns, |column| headers.iter().position(|h| h.trim_start_matches('\u{feff}') == column))?;
     let mut record = csv::StringRecord::new();
     let mut told = 0;
     loop {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use foryou_schemas::{Country, Gender, Kind, User};
 
-use super::affinity::Affinities;
+use super::affinity::{Affinities, Affinity};
 use crate::catalogue::{Entry, VideoIndex};
 
 /// How many actions a session remembers one by one.
@@ -234,10 +234,10 @@ pub struct SessionState {
     /// Time of the latest event, seconds since 1970.
     pub last_at_s: f64,
     /// Hashes of the latest event ids, a ring.
-    recent_ids: [u64; RECENT_IDS],
+    pub(super) recent_ids: [u64; RECENT_IDS],
 }
 
-const RECENT_IDS: usize = 16;
+pub(super) const RECENT_IDS: usize = 16;
 
 /// The hash under which a session remembers an event's id (FNV-1a).
 pub fn event_hash(id: &str) -> u64 {
@@ -309,6 +309,18 @@ impl SessionState {
     /// Every video ever seen that is remembered, with its time; a video may come twice.
     pub fn all_seen(&self) -> impl Iterator<Item = (VideoIndex, u32)> {
         self.seen.iter().copied().chain(self.actions.iter().map(|a| (a.video, a.at_s)))
+    }
+
+    /// What the state occupies beyond its own size, bytes.
+    pub fn heap_bytes(&self) -> usize {
+        fn of<T>(capacity: usize) -> usize {
+            capacity * size_of::<T>()
+        }
+        of::<Action>(self.actions.capacity())
+            + of::<Affinity>(self.categories.rows.capacity() + self.creators.rows.capacity())
+            + of::<(VideoIndex, u32)>(self.seen.capacity())
+            + of::<Served>(self.served.capacity())
+            + of::<u32>(self.followed.capacity() + self.blocked.capacity() + self.reported.capacity())
     }
 
     fn exposure_of(&self, incoming: &Incoming) -> Option<usize> {

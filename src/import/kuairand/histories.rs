@@ -91,7 +91,8 @@ impl History {
         };
         let last_ms = whole("last_time_ms", last)?;
         Timestamp::from_millis(last_ms).ok_or_else(|| format!("last_time_ms {last_ms} is beyond the calendar"))?;
-        let (watched, long, liked) = (videos("watch_seq", watched)?, videos("long_watch_seq", long)?, videos("like_seq", liked)?);
+        let (watched, long, liked) =
+            (videos("watch_seq", watched)?, videos("long_watch_seq", long)?, videos("like_seq", liked)?);
         let (older, window) = merge(&watched, &long, &liked);
         let length = (whole("history_len", length)? as usize).max(window.len());
         Ok(Self { user: whole("user_id", user)?, length, last_ms, older, window })
@@ -105,8 +106,12 @@ impl History {
         let older_step_ms = (window_ms - begin_ms) / (self.older.len() as i64 + 1);
         let older = (1..).zip(&self.older).map(move |(n, told)| (begin_ms + n * older_step_ms, told));
         let window = (0..).zip(&self.window).map(move |(n, told)| (window_ms + n * step_ms, told));
-        (0..).zip(older.chain(window)).map(|(index, (at_ms, &(video, outcome)))| {
-            Impression { user: self.user, video, index, at_ms, outcome }
+        (0..).zip(older.chain(window)).map(|(index, (at_ms, &(video, outcome)))| Impression {
+            user: self.user,
+            video,
+            index,
+            at_ms,
+            outcome,
         })
     }
 }
