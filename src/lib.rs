@@ -1,9 +1,13 @@
 //! foryou: the real-time "For You" feed server. See `ARCHITECTURE.md` for the way of the data.
 
+pub mod bench;
 pub mod brokers;
+pub mod config;
+pub mod error;
 pub mod features;
 pub mod feed;
 pub mod import;
 pub mod models;
 pub mod stores;
+pub mod telemetry;
 pub mod training;

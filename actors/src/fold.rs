@@ -69,7 +69,14 @@ impl Fold {
     pub fn apply_resolved(&mut self, event: Event, incoming: &Incoming) -> Folded {
         let (applied, changed) = self.apply_to(&event.user, incoming);
         let order = self.live.statistics.read().order();
-        let activity = Activity { event, seq: applied.seq, order, gained: applied.gained, lost: applied.lost };
+        let activity = Activity {
+            event,
+            seq: applied.seq,
+            order,
+            gained: applied.gained,
+            lost: applied.lost,
+            expected: applied.expected,
+        };
         Folded { activity, changed }
     }
 }

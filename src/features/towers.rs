@@ -98,7 +98,7 @@ pub fn action_columns(action: &Action, duration_ms: u32, now_s: f64, out: &mut V
         flag(engaged),
         flag(Outcomes::SKIP),
         flag(Outcomes::NEGATIVE),
-        (action.watch_ms as f32 / duration_ms.max(1) as f32).min(2.0),
+        (f32::from(action.watch_ds) * 100.0 / duration_ms.max(1) as f32).min(2.0),
         age_hours.ln_1p() as f32,
     ]);
 }
