@@ -4,9 +4,6 @@ use foryou_actors::catalogue::{Entry, VideoIndex};
 
 use super::sources::SourceKind;
 
-/// Outcomes that a ranker predicts, in the order of [`Candidate::outcomes`].
-pub const OUTCOMES: [&str; 8] = ["long_view", "finish", "like", "comment", "share", "follow", "skip", "dislike"];
-
 /// One candidate and what the stages have found out about it.
 #[derive(Debug, Clone)]
 pub struct Candidate {
@@ -18,7 +15,7 @@ pub struct Candidate {
     pub sources: Vec<SourceKind>,
     /// The best rank any source gave it, from 0.
     pub rank: u32,
-    /// Predicted probability per outcome, in the order of [`OUTCOMES`]; empty while unranked.
+    /// Predicted probability per outcome, in the order of the release's heads; empty while unranked.
     pub outcomes: Vec<f32>,
     /// Expected watch time, ms.
     pub watch_ms: f32,

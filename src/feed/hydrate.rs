@@ -29,7 +29,7 @@ pub fn apply(request: &Request, candidates: &mut [Candidate]) -> FeatureRows {
         session: &request.session,
         catalogue: &request.catalogue,
         statistics: &statistics,
-        vectors: &vectors,
+        vectors: &**vectors,
         user_vector: request.user_vector.as_deref(),
         now_ms: request.now.millis(),
         surface: request.surface,

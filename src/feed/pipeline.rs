@@ -15,7 +15,6 @@ use super::{
     stages::{Stage, StageTimes},
     utility,
 };
-use crate::features::towers;
 
 /// A feed before it is dressed for the client.
 pub struct Made {
@@ -107,9 +106,8 @@ impl Run {
             self.fell_back("models", "no release");
             return None;
         };
-        let duration = |video| request.catalogue.entry(video).map_or(0, |e| e.duration_ms);
-        let inputs = towers::user(&request.session, &release.vectors(), &duration, request.now.seconds());
-        release.user_vector(&inputs).map_err(|e| self.fell_back("user_tower", e)).ok()
+        let vector = release.user_vector(&request.session, &request.catalogue, request.now.seconds());
+        vector.map_err(|e| self.fell_back("user_tower", e)).ok()
     }
 
     /// Asks all sources at once and merges what they found, turn about, so that a cut takes something from each.

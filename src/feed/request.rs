@@ -14,7 +14,7 @@ use foryou_actors::{
 use foryou_schemas::{Country, Timestamp};
 
 use super::{settings::FeedSettings, trends::Trends};
-use crate::models::Release;
+use crate::models::Serving;
 
 /// One feed to be made. Everything in it is a snapshot, but for the statistics behind `live`, which are read once, at the
 /// feature stage.
@@ -26,7 +26,7 @@ pub struct Request {
     /// The node's statistics and surfaces.
     pub live: Arc<Live>,
     /// The models; `None` while there are none.
-    pub release: Option<Arc<Release>>,
+    pub release: Option<Arc<Serving>>,
     /// The person's vector (`[u, 1]`) by these models.
     pub user_vector: Option<Vec<f32>>,
     /// What is popular.
@@ -58,7 +58,7 @@ pub struct Parts {
     #[expect(missing_docs)]
     pub live: Arc<Live>,
     #[expect(missing_docs)]
-    pub release: Option<Arc<Release>>,
+    pub release: Option<Arc<Serving>>,
     #[expect(missing_docs)]
     pub trends: Arc<Trends>,
     #[expect(missing_docs)]

@@ -2,7 +2,7 @@
 
 use foryou_actors::sessions::affinity::Affinities;
 
-use super::{candidate::Candidate, request::Request, settings::UtilityWeights};
+use super::{candidate::Candidate, request::Request};
 
 /// A creator's refusal weighs this many times a category's.
 const CREATOR_REFUSAL: f32 = 2.0;
@@ -10,35 +10,43 @@ const CREATOR_REFUSAL: f32 = 2.0;
 /// Sets each candidate's utility and sorts by it, best first. An unranked candidate is worth what its rank says; a
 /// non-finite utility sinks.
 pub fn apply(request: &Request, candidates: &mut [Candidate]) {
-    let weights = &request.settings.utility;
+    let (weights, settings) = (head_weights(request), &request.settings.utility);
     let refusals = Refusals::of(request);
     for candidate in candidates.iter_mut() {
         let value = match candidate.outcomes.is_empty() {
             true => 1.0 / (2.0 + candidate.rank as f32),
-            false => value(weights, &candidate.outcomes, candidate.watch_ms),
+            false => value(&weights, &candidate.outcomes, settings.watch_s * candidate.watch_ms / 1e3),
         };
         let refused =
             refusals.category(candidate.entry.category) + CREATOR_REFUSAL * refusals.creator(candidate.entry.creator);
-        let damped = damp(value, weights.refusal * refused);
+        let damped = damp(value, settings.refusal * refused);
         candidate.utility = if damped.is_finite() { damped } else { f32::MIN };
         candidate.score = candidate.utility;
     }
     candidates.sort_by(|a, b| b.utility.total_cmp(&a.utility));
 }
 
-/// The weighted sum; `outcomes` in the order of [`super::candidate::OUTCOMES`].
-fn value(weights: &UtilityWeights, outcomes: &[f32], watch_ms: f32) -> f32 {
-    let w = [
-        weights.long_view,
-        weights.finish,
-        weights.like,
-        weights.comment,
-        weights.share,
-        weights.follow,
-        weights.skip,
-        weights.dislike,
-    ];
-    outcomes.iter().zip(w).map(|(p, w)| p * w).sum::<f32>() + weights.watch_s * watch_ms / 1e3
+/// The weighted sum; `weights` in the order of `outcomes`.
+fn value(weights: &[f32], outcomes: &[f32], watch_s: f32) -> f32 {
+    outcomes.iter().zip(weights).map(|(p, w)| p * w).sum::<f32>() + watch_s
+}
+
+/// The weight of each of the release's heads; an outcome that the settings do not name weighs nothing.
+fn head_weights(request: &Request) -> Vec<f32> {
+    let w = &request.settings.utility;
+    let heads = request.release.iter().flat_map(|serving| &serving.release.manifest.heads);
+    let weight = |head: &String| match head.as_str() {
+        "long_view" => w.long_view,
+        "finish" => w.finish,
+        "like" => w.like,
+        "comment" => w.comment,
+        "share" => w.share,
+        "follow" => w.follow,
+        "skip" => w.skip,
+        "dislike" => w.dislike,
+        _ => 0.0,
+    };
+    heads.map(weight).collect()
 }
 
 /// Shrinks what is good and enlarges what is bad by `e^strength`.

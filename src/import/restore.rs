@@ -1,15 +1,15 @@
-//! The engine's state as the store keeps it: catalogue and statistics of this node, and one person's session.
+//! The engine's state as the store keeps it: catalogue and statistics of this node.
 
 use std::collections::HashMap;
 
 use foryou_actors::{
     catalogue::Catalogue,
     live::Live,
-    ports::store::{Activity, FeatureStore, StoreError, StoredSession},
-    sessions::state::{Applied, Profile, SessionState},
-    statistics::{Entity, Tally, TallyKey},
+    ports::store::{Activity, FeatureStore, StoreError},
+    sessions::state::Applied,
+    tallies,
 };
-use foryou_schemas::{Country, Timestamp, VideoId};
+use foryou_schemas::{Country, Timestamp};
 
 /// Loads catalogue and statistics; activity that the stored statistics do not count yet is folded in.
 pub async fn live(store: &dyn FeatureStore, now: Timestamp) -> Result<Live, StoreError> {
@@ -24,10 +24,8 @@ pub async fn live(store: &dyn FeatureStore, now: Timestamp) -> Result<Live, Stor
     live.publish_catalogue(catalogue);
     let counted = store
         .scan_tallies(&mut |(key, bytes)| {
-            let tally: Tally = postcard::from_bytes(&bytes)
-                .map_err(|e| StoreError::Corrupt(format!("the tally of {key:?} ({e}); restore a backup")))?;
-            if let Some(entity) = entity(&live, &key) {
-                live.statistics.write().restore(entity, tally);
+            if let Some(entity) = tallies::entity(&key, &live.catalogue(), &live) {
+                live.statistics.write().restore(entity, tallies::decode(&bytes)?);
             }
             Ok(())
         })
@@ -57,7 +55,7 @@ pub async fn live(store: &dyn FeatureStore, now: Timestamp) -> Result<Live, Stor
 
 /// Folds one event into the statistics, as it was when it was applied.
 fn count(live: &Live, activity: &Activity, country: Option<[u8; 2]>) {
-    let Some(incoming) = live.resolve(&activity.event) else { return };
+    let Some(incoming) = live.resolve_stored(activity) else { return };
     let applied = Applied {
         seq: activity.seq,
         video: incoming.video,
@@ -66,51 +64,7 @@ fn count(live: &Live, activity: &Activity, country: Option<[u8; 2]>) {
         gained: activity.gained,
         lost: activity.lost,
         watch_ms: incoming.watch_ms,
+        expected: activity.expected,
     };
     live.statistics.write().apply(activity.order, &applied, &incoming.entry, country);
-}
-
-/// Rebuilds a session from its profile and activity.
-pub fn session(stored: &StoredSession, live: &Live) -> SessionState {
-    let mut session = SessionState::default();
-    if let Some(user) = &stored.profile {
-        session.profile = Profile::from(user);
-    }
-    for activity in &stored.tail {
-        if let Some(incoming) = live.resolve(&activity.event) {
-            session.apply(&incoming);
-        }
-        session.seq = activity.seq;
-    }
-    session
-}
-
-/// What the store calls an entity, and its tally as bytes. `None`: the catalogue does not know it.
-pub fn tally(live: &Live, entity: Entity) -> Option<(TallyKey, Vec<u8>)> {
-    let catalogue = live.catalogue();
-    let video = |n| catalogue.id(n).map(|id| Box::from(id.as_str()));
-    let key = match entity {
-        Entity::All => TallyKey::All,
-        Entity::Video(n) => TallyKey::Video(video(n)?),
-        Entity::Creator(n) => TallyKey::Creator(catalogue.creators().name(n)?.as_str().into()),
-        Entity::Category(n) => TallyKey::Category(catalogue.categories().name(n)?.clone()),
-        Entity::Surface(n) => TallyKey::Surface(live.surfaces().name(n.into())?.clone()),
-        Entity::Country(code, n) => TallyKey::Country(std::str::from_utf8(&code).ok()?.into(), video(n)?),
-    };
-    let bytes = postcard::to_stdvec(&live.statistics.read().tally(entity)).ok()?;
-    Some((key, bytes))
-}
-
-/// The inverse of [`tally`]'s key. `None`: nothing in the catalogue goes by that name any more.
-fn entity(live: &Live, key: &TallyKey) -> Option<Entity> {
-    let catalogue = live.catalogue();
-    let video = |id: &str| catalogue.find(&VideoId::new(id).ok()?);
-    Some(match key {
-        TallyKey::All => Entity::All,
-        TallyKey::Video(id) => Entity::Video(video(id)?),
-        TallyKey::Creator(id) => Entity::Creator(catalogue.creators().find(&**id)?),
-        TallyKey::Category(name) => Entity::Category(catalogue.categories().find(&**name)?),
-        TallyKey::Surface(name) => Entity::Surface(live.surface(Some(name))),
-        TallyKey::Country(code, id) => Entity::Country(code.as_bytes().try_into().ok()?, video(id)?),
-    })
 }

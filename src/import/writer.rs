@@ -6,7 +6,8 @@ use foryou_actors::{
     catalogue::Catalogue,
     fold::Fold,
     ports::store::{Batch, FeatureStore},
-    sessions::state::Profile,
+    sessions::{snapshot, state::Profile},
+    tallies,
 };
 use foryou_schemas::{Event, EventId, Timestamp, User, UserId, Video, VideoId};
 
@@ -106,8 +107,13 @@ impl<'a> Writer<'a> {
             return Ok(());
         }
         self.counted.events += batch.activity.len() as u64;
-        batch.tallies = changed.into_iter().filter_map(|entity| restore::tally(&self.fold.live, entity)).collect();
-        batch.order = Some(self.fold.live.statistics.read().order());
+        let (catalogue, live) = (self.fold.live.catalogue_full(), &self.fold.live);
+        {
+            let statistics = live.statistics.read();
+            let absolute = |entity| Some((tallies::key(entity, &catalogue, live)?, tallies::encode(&statistics.tally(entity))));
+            batch.tallies = changed.into_iter().filter_map(absolute).collect();
+            batch.order = Some(statistics.order());
+        }
         self.store.write(batch).await?;
         if self.fold.sessions.len() > MAX_SESSIONS {
             self.sleep_all();
@@ -119,7 +125,7 @@ impl<'a> Writer<'a> {
     async fn wake(&mut self, user: &UserId) -> Result<(), ImportError> {
         if !self.fold.sessions.contains_key(user) {
             let stored = self.store.session(user).await?;
-            self.fold.sessions.insert(user.clone(), restore::session(&stored, &self.fold.live));
+            self.fold.sessions.insert(user.clone(), snapshot::rebuild(&stored, &self.fold.live)?);
         }
         Ok(())
     }

@@ -14,6 +14,10 @@ use parking_lot::Mutex;
 use super::{ModelError, Release, TrainedItems, VectorTable, prior};
 use crate::features::{ItemVectors as _, towers};
 
+/// How many neighbours of a video are kept, and of how many videos.
+pub const NEIGHBOURS: usize = 60;
+const MAX_NEIGHBOUR_LISTS: usize = 200_000;
+
 /// The release that answers requests; none before the first one is there.
 #[derive(Default)]
 pub struct Models {
@@ -41,6 +45,7 @@ pub struct Serving {
     /// Own-id buckets of trained videos, and how often each was met in training, by dense number.
     buckets: Vec<i64>,
     overall: Vec<f32>,
+    neighbours: papaya::HashMap<VideoIndex, Arc<[VideoIndex]>>,
     /// The catalogue that index and vectors agree with; locked by whoever brings them up to date.
     synced: Mutex<Catalogue>,
 }
@@ -71,6 +76,7 @@ impl Serving {
             vectors: ArcSwap::from_pointee(table),
             buckets,
             overall,
+            neighbours: papaya::HashMap::new(),
             synced: Mutex::new(Catalogue::default()),
         };
         serving.sync(&catalogue)?;
@@ -108,6 +114,20 @@ impl Serving {
     /// The best `k` live videos by likeness to `video`, best first; nothing where it is unknown.
     pub fn similar(&self, video: VideoIndex, k: usize, filter: impl Fn(VideoIndex) -> bool) -> Vec<Hit> {
         self.index.similar(video, k, DEFAULT_EF.max(k), filter).unwrap_or_default()
+    }
+
+    /// The nearest [`NEIGHBOURS`] live videos of a video, nearest first: searched once per release and kept.
+    pub fn neighbours(&self, video: VideoIndex) -> Arc<[VideoIndex]> {
+        let kept = self.neighbours.pin();
+        if let Some(list) = kept.get(&video) {
+            return list.clone();
+        }
+        if kept.len() >= MAX_NEIGHBOUR_LISTS {
+            kept.clear();
+        }
+        let list: Arc<[_]> = self.similar(video, NEIGHBOURS, |_| true).into_iter().map(|hit| hit.item).collect();
+        kept.insert(video, list.clone());
+        list
     }
 
     /// A video's recency prior.

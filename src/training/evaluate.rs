@@ -98,7 +98,7 @@ fn evaluate(
     progress.stage("replaying the log", past.len());
     let mut world = World::new(log);
     for event in &past {
-        world.apply(log, event);
+        world.apply(event);
         progress.advance(1);
     }
     let serving = Serving::load(&releases.path(id)?, settings.threads, world.live(), world.now_s)?;
@@ -113,10 +113,10 @@ fn evaluate(
     let told = judged.iter().any(|e| e.in_context);
     let mut rows = Rows::default();
     for event in &judged {
-        if (event.in_context || !told) && world.opens(log, event) {
+        if (event.in_context || !told) && world.opens(event) {
             rows.add(event, &world.moment(event.user), retriever)?;
         }
-        if let Some(applied) = world.apply(log, event) {
+        if let Some(applied) = world.apply(event) {
             rows.learn(event, &applied);
         }
         progress.advance(1);
@@ -151,7 +151,7 @@ fn judge_retrieval(
     settings: &Settings,
     progress: &mut Progress,
 ) -> anyhow::Result<BTreeMap<&'static str, Recall>> {
-    let mut targets = retrieval::targets(world, log, judged);
+    let mut targets = retrieval::targets(world, judged);
     if let Some(after) = targets.keys().nth(settings.max_people).copied() {
         targets.split_off(&after);
     }

@@ -1,12 +1,13 @@
-//! The activity of the store as training reads it: names resolved, 40 bytes an event, in the order in which it was applied.
+//! The activity of the store as training reads it: names resolved, 48 bytes an event, in the order in which it was applied.
 
 use std::{collections::HashMap, sync::Arc};
 
 use foryou_actors::{
-    catalogue::{Catalogue, VideoIndex},
+    catalogue::{Catalogue, Entry, VideoIndex},
     live::Live,
     ports::store::{FeatureStore, StoreError},
     sessions::state::{Incoming, Profile},
+    statistics::Expected,
 };
 use foryou_schemas::{Event, Kind, Timestamp, UserId};
 
@@ -25,11 +26,35 @@ pub struct Logged {
     pub surface: u16,
     /// What was done.
     pub kind: Kind,
-    /// Whether the event named a surface: it was logged where it happened. A history that was imported without its context
-    /// does not, and is no example for the ranker.
+    /// Whether the event named a surface or a feed: it was logged where it happened. A history that was imported without its
+    /// context does not, and is no example for the ranker.
     pub in_context: bool,
+    /// What could be expected of the exposure when the event was applied; `None` where it never was.
+    pub expected: Option<Expected>,
     /// Its place among all events.
     pub order: u64,
+}
+
+impl Logged {
+    /// When, seconds since 1970.
+    pub fn at_s(&self) -> f64 {
+        self.at_ms as f64 / 1e3
+    }
+
+    /// The event as a session takes it.
+    pub fn incoming(&self, entry: Entry, expected: Expected) -> Incoming {
+        Incoming {
+            // Only a live session has to recognise repeated deliveries.
+            id: 0,
+            video: self.video,
+            entry,
+            kind: self.kind,
+            watch_ms: self.watch_ms,
+            at_ms: self.at_ms,
+            surface: self.surface,
+            expected,
+        }
+    }
 }
 
 /// Catalogue, people and events.
@@ -84,7 +109,7 @@ impl Log {
         store
             .scan_activity(&mut |activity| {
                 if until.is_none_or(|until| activity.event.at < until) {
-                    log.push(&activity.event, activity.order);
+                    log.push(&activity.event, Some(activity.expected), activity.order);
                 }
                 Ok(())
             })
@@ -94,20 +119,21 @@ impl Log {
     }
 
     /// Adds an event; `false` where the catalogue does not know its video. [`Log::sort`] follows.
-    pub fn push(&mut self, event: &Event, order: u64) -> bool {
-        let Some(incoming) = self.live.resolve(event) else {
+    pub fn push(&mut self, event: &Event, expected: Option<Expected>, order: u64) -> bool {
+        let Some(video) = self.live.catalogue().find(&event.video) else {
             self.unknown += 1;
             return false;
         };
         let user = self.number(&event.user);
         self.events.push(Logged {
             user,
-            video: incoming.video,
-            at_ms: incoming.at_ms,
-            watch_ms: incoming.watch_ms,
-            surface: incoming.surface,
-            kind: incoming.kind,
-            in_context: event.surface.is_some(),
+            video,
+            at_ms: event.at.millis(),
+            watch_ms: event.watch_ms.unwrap_or(0),
+            surface: self.live.surface(event.surface.as_deref()),
+            kind: event.kind,
+            in_context: event.surface.is_some() || event.feed.is_some(),
+            expected,
             order,
         });
         true
@@ -116,20 +142,6 @@ impl Log {
     /// Puts the events into the order of their application.
     pub fn sort(&mut self) {
         self.events.sort_by_key(|event| event.order);
-    }
-
-    /// An event as a session takes it.
-    pub fn incoming(&self, event: &Logged, catalogue: &Catalogue) -> Option<Incoming> {
-        Some(Incoming {
-            // Only a live session has to recognise repeated deliveries.
-            id: 0,
-            video: event.video,
-            entry: *catalogue.entry(event.video)?,
-            kind: event.kind,
-            watch_ms: event.watch_ms,
-            at_ms: event.at_ms,
-            surface: event.surface,
-        })
     }
 
     /// The number of a person, given now if they are new.

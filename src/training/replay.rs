@@ -75,7 +75,7 @@ pub async fn run(store: &dyn FeatureStore, data: &Path, settings: Settings) -> a
     let past = log.events.len();
     let unknown = log.unknown;
     for (n, event) in events.iter().enumerate() {
-        log.push(event, u64::MAX / 2 + n as u64);
+        log.push(event, None, u64::MAX / 2 + n as u64);
     }
     let skipped = skipped + (log.unknown - unknown) as u64;
     tokio::task::spawn_blocking(move || replay(&log, past, skipped, &releases, &id, &settings, began)).await?
@@ -95,8 +95,8 @@ fn replay(
     // Two worlds: what happened decides where an exposure begins and how it ends, what is known already makes features.
     let (mut true_world, mut known) = (World::new(log), World::new(log));
     for event in &log.events[..past] {
-        true_world.apply(log, event);
-        known.apply(log, event);
+        true_world.apply(event);
+        known.apply(event);
         progress.advance(1);
     }
     let serving = Serving::load(&releases.path(id)?, settings.threads, known.live(), known.now_s)?;
@@ -109,12 +109,12 @@ fn replay(
     let (mut rows, mut held) = (Rows::default(), VecDeque::new());
     for event in events {
         while let Some(due) = held.pop_front_if(|held: &mut &super::Logged| held.at_ms + delay_ms <= event.at_ms) {
-            known.apply(log, due);
+            known.apply(due);
         }
-        if true_world.opens(log, event) {
+        if true_world.opens(event) {
             rows.add(event, &known.moment(event.user), retriever)?;
         }
-        if let Some(applied) = true_world.apply(log, event) {
+        if let Some(applied) = true_world.apply(event) {
             rows.learn(event, &applied);
         }
         held.push_back(event);

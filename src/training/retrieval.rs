@@ -10,7 +10,7 @@ use foryou_trainer::metrics::recall_at;
 use serde::Serialize;
 
 use super::{
-    log::{Log, Logged},
+    log::Logged,
     world::World,
 };
 use crate::features::ItemVectors;
@@ -40,11 +40,11 @@ pub fn scores(user_vector: &[f32], vectors: &dyn ItemVectors, priors: &[f32]) ->
 
 /// For each person the videos to be found: long-viewed in `events`, never before them until then. `world` is as of the
 /// moment before the first of `events`.
-pub fn targets(world: &World, log: &Log, events: &[Logged]) -> BTreeMap<u32, Vec<VideoIndex>> {
+pub fn targets(world: &World, events: &[Logged]) -> BTreeMap<u32, Vec<VideoIndex>> {
     let mut found: BTreeMap<u32, Vec<VideoIndex>> = BTreeMap::new();
     let mut met = HashSet::new();
     for event in events {
-        let Some(entry) = log.incoming(event, world.catalogue()).map(|incoming| incoming.entry) else { continue };
+        let Some(entry) = world.catalogue().entry(event.video) else { continue };
         let long = Outcomes::of(event.kind, event.watch_ms, entry.duration_ms).any(Outcomes::LONG_VIEW);
         let unseen = || world.session(event.user).seen_at(event.video).is_none();
         if long && unseen() && met.insert((event.user, event.video)) {

@@ -228,11 +228,11 @@ fn fold(
     for event in &log.events[events] {
         if let Some(retriever) = retriever
             && (event.in_context || !told)
-            && world.opens(log, event)
+            && world.opens(event)
         {
             rows.add(event, &world.moment(event.user), retriever)?;
         }
-        if let Some(applied) = world.apply(log, event) {
+        if let Some(applied) = world.apply(event) {
             rows.learn(event, &applied);
         }
         progress.advance(1);
@@ -248,7 +248,7 @@ fn judge_retrieval(
     towers: &Towers,
     threads: usize,
 ) -> anyhow::Result<retrieval::Recall> {
-    let targets = retrieval::targets(world, log, &log.events[window]);
+    let targets = retrieval::targets(world, &log.events[window]);
     let catalogue = world.catalogue();
     let overall = towers.overall_by_number(catalogue.len());
     let priors = prior::priors(&world.live().statistics, &overall, catalogue.len(), world.now_s);

@@ -7,7 +7,7 @@ use foryou_actors::{
     fold::Fold,
     live::Live,
     sessions::state::{Action, Applied, Outcomes, Profile, SessionState, VISIT_GAP_S},
-    statistics::Statistics,
+    statistics::{Expected, Statistics},
 };
 use parking_lot::RwLockReadGuard;
 
@@ -84,13 +84,17 @@ impl World {
     }
 
     /// Whether the event would begin a new exposure.
-    pub fn opens(&self, log: &Log, event: &Logged) -> bool {
-        log.incoming(event, &self.catalogue).is_some_and(|incoming| self.session(event.user).opens(&incoming))
+    pub fn opens(&self, event: &Logged) -> bool {
+        let incoming = self.catalogue.entry(event.video).map(|entry| event.incoming(*entry, Expected::default()));
+        incoming.is_some_and(|incoming| self.session(event.user).opens(&incoming))
     }
 
     /// Applies an event; `None` where the catalogue does not know its video.
-    pub fn apply(&mut self, log: &Log, event: &Logged) -> Option<Applied> {
-        let incoming = log.incoming(event, &self.catalogue)?;
+    pub fn apply(&mut self, event: &Logged) -> Option<Applied> {
+        let entry = *self.catalogue.entry(event.video)?;
+        let statistics = &self.fold.live.statistics;
+        let now = || statistics.read().expected(event.video, &entry, event.surface, event.at_s());
+        let incoming = event.incoming(entry, event.expected.unwrap_or_else(now));
         let (applied, _changed) = self.fold.apply_to(&event.user, &incoming);
         self.now_s = self.now_s.max(applied.at_s);
         self.note(event, &applied);
@@ -104,15 +108,19 @@ impl World {
         let list = &mut self.exposures[event.user as usize];
         if applied.gained.any(Outcomes::OPENED) {
             let at_s = applied.at_s as u32;
-            let place = list.iter().rposition(|a| a.at_s <= at_s).map_or(0, |i| i + 1);
-            list.insert(place, Action { video: event.video, at_s, watch_ms: 0, outcomes: Outcomes::NONE });
+            let place = list.iter().rposition(|e| e.at_s <= at_s).map_or(0, |i| i + 1);
+            let (expected, expected_like) = (applied.expected.long_view, applied.expected.like);
+            let outcomes = Outcomes::NONE;
+            let action = Action { video: event.video, at_s, watch_ds: 0, outcomes, expected, expected_like };
+            list.insert(place, action);
             if list.len() > MAX_EXPOSURES {
                 list.remove(0);
             }
         }
-        if let Some(action) = list.iter_mut().rev().find(|a| a.video == event.video) {
+        if let Some(action) = list.iter_mut().rev().find(|e| e.video == event.video) {
             action.outcomes = action.outcomes.with(applied.gained).without(applied.lost);
-            action.watch_ms = action.watch_ms.saturating_add(applied.watch_ms);
+            let watch_ds = (applied.watch_ms / 100).min(u32::from(u16::MAX)) as u16;
+            action.watch_ds = action.watch_ds.saturating_add(watch_ds);
         }
     }
 }

@@ -28,7 +28,7 @@ impl Source for Similar {
         let lists: Vec<_> = seeds.into_iter().map(|seed| release.neighbours(seed)).collect();
         let longest = lists.iter().map(|list| list.len()).max().unwrap_or(0);
         let turns = (0..longest).flat_map(|i| lists.iter().filter_map(move |list| list.get(i)));
-        let unseen = turns.map(|(video, _)| *video).filter(|&video| request.servable(video));
+        let unseen = turns.copied().filter(|&video| request.servable(video));
         Ok(unseen.take(request.settings.candidates.similar).collect())
     }
 }
