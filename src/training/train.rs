@@ -135,7 +135,8 @@ fn train(
     let mut world = World::new(log);
     fold(&mut world, log, 0..window.start, None, &mut progress)?;
     progress.stage("two towers, before the ranker's rows", 0);
-    let config = TwoTowerConfig { threads: settings.threads, seed: settings.seed, ..TwoTowerConfig::quick() };
+    let passes = if settings.quick { TwoTowerConfig::quick() } else { TwoTowerConfig::default() };
+    let config = TwoTowerConfig { threads: settings.threads, seed: settings.seed, ..passes };
     let before = Towers::train(&world, people, &config, cancel, &mut |p| progress.trainer(p))?;
     took("towers_before", &mut seconds);
     let retrieval = judge_retrieval(&world, log, window.clone(), &before, settings.threads)?;
@@ -151,17 +152,15 @@ fn train(
     let (ranker, ranking) = train_ranker(&rows, settings, cancel, &mut progress)?;
     took("ranker", &mut seconds);
 
-    let full = TwoTowerConfig { threads: settings.threads, seed: settings.seed, ..TwoTowerConfig::default() };
     progress.stage("two towers", 0);
-    let config = if settings.quick { config } else { full };
     let towers = Towers::train(&world, people, &config, cancel, &mut |p| progress.trainer(p))?;
     took("towers", &mut seconds);
 
     progress.stage("writing the release", 0);
     let until = until.or(Timestamp::from_millis(newest + 1)).context("the latest event's time is beyond the calendar")?;
     let metrics = json!({
-        "about": "judged on the ranker's window by towers that end before it, and on its last rows, which decided only when \
-                  boosting stopped",
+        "about": "retrieval: on the ranker's window, by towers that end before it; ranking: on the window's last rows, by a \
+                  ranker that saw them only to decide when boosting stops",
         "events": log.events.len(), "people": people, "videos": towers.trained.len(), "rows": rows.len(),
         "retrieval": {"two_tower": retrieval}, "ranking": ranking, "trees": ranker.trees().into_iter().collect::<std::collections::BTreeMap<_, _>>(),
         "stage_seconds": seconds.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
@@ -291,7 +290,8 @@ fn train_ranker(
         ..RankerConfig::default()
     };
     progress.stage("ranker", heads.iter().map(|h| h.config.trees).sum());
-    let ranker = ranker::train(&features, &features::names(), &heads, &config, cancel, &mut |p| progress.trainer(p))?;
+    let names = features::names();
+    let ranker = ranker::train(&features, &names, &heads, &config, cancel, &mut |p| progress.trainer(p))?;
 
     let mut judged = Matrix::zeros(0, features.cols());
     validation.clone().try_for_each(|n| judged.push_row(rows.row(n)))?;
@@ -302,12 +302,26 @@ fn train_ranker(
         let of = RankingMetrics::of(&rows.users[validation.clone()], &scores, &head.labels[validation.clone()]);
         metrics.insert(name.to_owned(), serde_json::to_value(of)?);
     }
+    if settings.quick || held_out == 0 {
+        return Ok((ranker, Value::Object(metrics)));
+    }
+
+    // Once more with the latest rows, which matter most, and as many trees as proved right without them.
+    for (name, trees) in ranker.trees() {
+        heads.iter_mut().filter(|h| h.config.name == name).for_each(|h| h.config.trees = trees.max(1));
+    }
+    progress.stage("ranker, with the latest rows", heads.iter().map(|h| h.config.trees).sum());
+    let config = RankerConfig { validation: None, ..config };
+    let ranker = ranker::train(&features, &names, &heads, &config, cancel, &mut |p| progress.trainer(p))?;
     Ok((ranker, Value::Object(metrics)))
 }
 
 fn head_config(name: &str, positives: usize, settings: &Settings) -> HeadConfig {
     let frequent = matches!(name, "long_view" | "finish" | "skip");
     let mut config = if frequent { HeadConfig::frequent(name) } else { HeadConfig::rare(name) };
+    if matches!(name, "long_view" | "like") {
+        config.without = features::live_columns();
+    }
     if positives < settings.min_positives {
         // No split is ever allowed: the head says the base rate.
         (config.trees, config.leaves, config.min_rows) = (1, 2, usize::MAX);
