@@ -9,8 +9,11 @@ use foryou_trainer::{
 
 use super::{retrieval::DEPTH, world::World};
 
-/// Weights of item-kNN and recent popularity beside the two towers' 1, all as z-scores (measured: `modelling.md`).
-const BLEND: (f32, f32) = (0.25, 0.1);
+/// The weight of item-kNN beside the two towers' 1, both as z-scores, and the power that tames its long tail first.
+///
+/// On the bundled data the blend ties with the two towers alone: .526/.759 against .528/.758. With a weight of .25 and no power
+/// it is .509/.751, with recent popularity at .1 .493/.746.
+const KNN: (f32, f32) = (0.25, 0.3);
 /// The window that counts as recent: a half-life of 2 days.
 const WINDOW: usize = 1;
 
@@ -43,10 +46,9 @@ impl Baselines {
     pub fn lists(&self, world: &World, user: u32, towers: &[f32]) -> [Vec<u32>; 3] {
         let history: Vec<u32> = world.exposures(user).iter().map(|a| a.video).collect();
         let knn = self.knn.scores(&history);
-        let (z_towers, z_knn, z_popular) = (Standard::of(towers), Standard::of(&knn), Standard::of(&self.popular));
-        let blend = (0..towers.len()).map(|v| {
-            z_towers.apply(towers[v]) + BLEND.0 * z_knn.apply(knn[v]) + BLEND.1 * z_popular.apply(self.popular[v])
-        });
+        let tamed: Vec<f32> = knn.iter().map(|score| score.powf(KNN.1)).collect();
+        let (z_towers, z_knn) = (Standard::of(towers), Standard::of(&tamed));
+        let blend = (0..towers.len()).map(|v| z_towers.apply(towers[v]) + KNN.0 * z_knn.apply(tamed[v]));
         let session = world.session(user);
         let mut hidden: Vec<u32> = session.all_seen().map(|(video, _)| video).collect();
         hidden.extend((0..towers.len() as u32).filter(|v| !self.live[*v as usize]));
