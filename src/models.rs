@@ -6,6 +6,7 @@
 
 mod error;
 mod files;
+mod forest;
 mod item_vectors;
 mod keeper;
 mod loader;

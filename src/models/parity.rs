@@ -4,7 +4,7 @@
 use foryou_schemas::VideoId;
 use serde::{Deserialize, Serialize};
 
-use super::{ModelError, Release};
+use super::{ModelError, Predictions, Release};
 use crate::features::towers::UserInputs;
 
 /// How far a tower's output may be off, relative to the largest component.
@@ -83,9 +83,15 @@ impl Parity {
             same(&got, &case.vector, TOWER_TOLERANCE).map_err(|e| refused(format!("user tower, case {n}: {e}")))?;
         }
         let features: Vec<f32> = self.rows.iter().flat_map(|c| &c.features).map(|x| x.unwrap_or(f32::NAN)).collect();
-        let got = release.rank(&features, self.rows.len())?;
+        for got in [release.rank(&features, self.rows.len())?, release.rank_by_onnx(&features, self.rows.len())?] {
+            self.verify_rows(&got).map_err(refused)?;
+        }
+        Ok(())
+    }
+
+    fn verify_rows(&self, got: &Predictions) -> Result<(), String> {
         for (n, case) in self.rows.iter().enumerate() {
-            let at = |e| refused(format!("ranker, case {n}: {e}"));
+            let at = |e| format!("ranker, case {n}: {e}");
             absolutely(got.row(n), &case.probabilities).map_err(at)?;
             if let Some(expected) = case.watch_ms {
                 same(&[got.watch_ms(n).unwrap_or(f32::NAN)], &[expected], WATCH_TOLERANCE).map_err(at)?;
