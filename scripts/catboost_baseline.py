@@ -37,7 +37,8 @@ def gauc(user, score, label):
 
 def main(train_file, judge_file):
     train, judge = pq.read_table(train_file), pq.read_table(judge_file)
-    names = [c for c in train.column_names if c not in KEYS and not c.startswith("label_")]
+    live = (train.schema.metadata or {}).get(b"live_columns", b"").decode().split(",")  # ours are predicted without them too
+    names = [c for c in train.column_names if c not in (*KEYS, *live) and not c.startswith("label_")]
     features = lambda table: np.stack([table[c].to_numpy() for c in names], axis=1)
     x, x_judge = features(train), features(judge)
     _, user = np.unique(judge["user"].to_numpy(zero_copy_only=False).astype(str), return_inverse=True)

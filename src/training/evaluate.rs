@@ -122,7 +122,7 @@ fn evaluate(
         progress.advance(1);
     }
     let predictions = predict(&serving, &rows)?;
-    let ranking = judge_ranking(&rows, &predictions);
+    let ranking = judge_ranking(&rows, &predictions, 0);
     let catboost = match (&settings.rows, &settings.catboost) {
         (Some(judge), train) => {
             rows_file::write(judge, log, &rows, &[("release", id.to_owned())])?;
@@ -202,10 +202,15 @@ impl Predicted {
     }
 }
 
-pub(super) fn judge_ranking(rows: &Rows, predicted: &Predicted) -> BTreeMap<&'static str, RankingMetrics> {
+/// Metrics of every head over the rows from number `from` on.
+pub(super) fn judge_ranking(
+    rows: &Rows,
+    predicted: &Predicted,
+    from: usize,
+) -> BTreeMap<&'static str, RankingMetrics> {
     let judge = |(name, outcome)| {
-        let labels = rows.outcome(outcome);
-        Some((name, RankingMetrics::of(&rows.users, &predicted.head(name)?, &labels)))
+        let (labels, scores) = (rows.outcome(outcome), predicted.head(name)?);
+        Some((name, RankingMetrics::of(&rows.users[from..], &scores[from..], &labels[from..])))
     };
     HEADS.into_iter().filter_map(judge).collect()
 }

@@ -49,11 +49,13 @@ pub struct Report {
     pub release: String,
     /// Exposures predicted.
     pub rows: usize,
+    /// Those that the release was not trained on, because they lie behind its end of training.
+    pub judged: usize,
     /// Events replayed.
     pub events: usize,
     /// Lines that were refused, and events of videos that the catalogue does not know.
     pub skipped: u64,
-    /// By outcome.
+    /// By outcome, over the judged ones.
     pub metrics: BTreeMap<&'static str, RankingMetrics>,
     /// How long it took.
     pub seconds: f64,
@@ -125,12 +127,15 @@ fn replay(
         write(path, log, &rows, &predicted, id)?;
     }
     progress.end();
+    let until_ms = serving.release.manifest.trained_until.millis();
+    let judged_from = rows.at_ms.partition_point(|at_ms| *at_ms < until_ms);
     Ok(Report {
         release: id.to_owned(),
         rows: rows.len(),
+        judged: rows.len() - judged_from,
         events: events.len(),
         skipped,
-        metrics: judge_ranking(&rows, &predicted),
+        metrics: judge_ranking(&rows, &predicted, judged_from),
         seconds: (began.elapsed().as_secs_f64() * 1e3).round() / 1e3,
     })
 }

@@ -9,7 +9,8 @@ use super::{
 };
 use crate::features;
 
-/// Writes all rows with their features by name and every outcome (`label_*`).
+/// Writes all rows with their features by name and every outcome (`label_*`); the file's metadata names the columns that long
+/// view and like are predicted without (`live_columns`).
 pub fn write(path: &Path, log: &Log, rows: &Rows, metadata: &[(&str, String)]) -> anyhow::Result<()> {
     let mut columns = keys(log, rows);
     let names = features::names();
@@ -22,7 +23,9 @@ pub fn write(path: &Path, log: &Log, rows: &Rows, metadata: &[(&str, String)]) -
         columns.push((format!("label_{name}"), Values::Integer(labels)));
     }
     columns.push(("label_watch_ms".to_owned(), Values::Float(rows.watch_ms())));
-    table::write(path, &columns, metadata)
+    let live: Vec<&str> = features::live_columns().into_iter().map(|n| names[n].as_str()).collect();
+    let metadata = metadata.iter().cloned().chain([("live_columns", live.join(","))]);
+    table::write(path, &columns, &metadata.collect::<Vec<_>>())
 }
 
 /// Who, what and when.

@@ -112,11 +112,12 @@ fn histories(world: &World, people: usize, schema: &TowerSchema, position: &[Opt
     let (mut items, mut actions) = (Vec::new(), Vec::new());
     for user in 0..people as u32 {
         (items.clear(), actions.clear());
+        let latest_s = world.exposures(user).last().map_or(0.0, |action| f64::from(action.at_s));
         for action in world.exposures(user) {
             let Some(Some(item)) = position.get(action.video as usize) else { continue };
             let duration_ms = world.catalogue().entry(action.video).map_or(0, |e| e.duration_ms);
             items.push(*item);
-            towers::action_columns(action, duration_ms, world.now_s, &mut actions);
+            towers::action_columns(action, duration_ms, latest_s, &mut actions);
         }
         if !items.is_empty() {
             histories.push(&items, &actions, &towers::profile(world.session(user)))?;
