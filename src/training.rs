@@ -17,6 +17,8 @@ mod retrieval;
 mod rows;
 mod rows_file;
 mod table;
+#[cfg(test)]
+mod tests;
 mod towers;
 pub mod train;
 mod world;

@@ -74,11 +74,8 @@ impl Parity {
             same(&got, &case.vector, TOWER_TOLERANCE).map_err(|e| refused(format!("item tower, case {n}: {e}")))?;
         }
         for (n, case) in self.users.iter().enumerate() {
-            let inputs = UserInputs {
-                items: case.items.clone(),
-                actions: case.actions.clone(),
-                profile: case.profile.clone(),
-            };
+            let inputs =
+                UserInputs { items: case.items.clone(), actions: case.actions.clone(), profile: case.profile.clone() };
             let got = release.user_vector(&inputs)?;
             same(&got, &case.vector, TOWER_TOLERANCE).map_err(|e| refused(format!("user tower, case {n}: {e}")))?;
         }
@@ -114,8 +111,8 @@ fn compare(got: &[f32], expected: &[f32], allowed: f32) -> Result<(), String> {
     if got.len() != expected.len() {
         return Err(format!("gives {} values, {} were expected", got.len(), expected.len()));
     }
-    // Written so that NaN fails.
-    match got.iter().zip(expected).position(|(a, b)| !((a - b).abs() <= allowed)) {
+    let differs = |(a, b): (&f32, &f32)| (a - b).abs() > allowed || (a - b).is_nan();
+    match got.iter().zip(expected).position(differs) {
         None => Ok(()),
         Some(i) => Err(format!(
             "value {i} is {}, in training it was {} (allowed difference {allowed:e}); another ONNX Runtime version, or a \

@@ -85,7 +85,9 @@ impl Release {
         let items = TrainedItems::decode(&read("item_vectors.bin")?)
             .map_err(|reason| refused(format!("item_vectors.bin: {reason}; fetch the release again")))?;
         if (items.ids.len(), items.vector_len) != (manifest.trained_videos, manifest.vector_len) {
-            return Err(refused("item_vectors.bin holds another number of videos or components than the manifest".into()));
+            return Err(refused(
+                "item_vectors.bin holds another number of videos or components than the manifest".into(),
+            ));
         }
         let metrics = json(&read("metrics.json")?, dir, "metrics.json")?;
         let parity: Parity = json(&read("parity.json")?, dir, "parity.json")?;
@@ -159,7 +161,8 @@ impl Release {
     pub fn rank(&self, features: &[f32], rows: usize) -> Result<Predictions, ModelError> {
         let heads = self.manifest.heads.len();
         if features.len() != rows * self.manifest.feature_count {
-            let reason = format!("{rows} rows of {} features are not {} values", self.manifest.feature_count, features.len());
+            let reason =
+                format!("{rows} rows of {} features are not {} values", self.manifest.feature_count, features.len());
             return Err(ModelError::Inference { model: "ranker", reason });
         }
         match &self.forest {
@@ -221,13 +224,7 @@ impl Release {
         self.same_ports("ranker.onnx", &self.ranker, &features, &outputs)
     }
 
-    fn same_ports(
-        &self,
-        file: &str,
-        model: &Sessions,
-        inputs: &[Port],
-        outputs: &[Port],
-    ) -> Result<(), ModelError> {
+    fn same_ports(&self, file: &str, model: &Sessions, inputs: &[Port], outputs: &[Port]) -> Result<(), ModelError> {
         let fits = |got: &Port, wanted: &Port| {
             let dims = |(got, wanted): (&i64, &i64)| *got == -1 || got == wanted;
             got.name == wanted.name

@@ -82,13 +82,7 @@ pub async fn run(store: &dyn FeatureStore, data: &Path, settings: Settings) -> a
     tokio::task::spawn_blocking(move || evaluate(&log, &releases, &id, &settings, began)).await?
 }
 
-fn evaluate(
-    log: &Log,
-    releases: &Releases,
-    id: &str,
-    settings: &Settings,
-    began: Instant,
-) -> anyhow::Result<Report> {
+fn evaluate(log: &Log, releases: &Releases, id: &str, settings: &Settings, began: Instant) -> anyhow::Result<Report> {
     let mut progress = Progress::default();
     let from = releases.manifest(id)?.trained_until;
     let (past, judged): (Vec<_>, Vec<_>) = log.events.iter().partition(|e| e.at_ms < from.millis());
@@ -106,8 +100,7 @@ fn evaluate(
     let retrieval = judge_retrieval(&world, log, &judged, &serving, settings, &mut progress)?;
 
     let vectors = serving.vectors();
-    let user_vector =
-        |session: &_, catalogue: &_, now_s| Ok(serving.user_vector(session, catalogue, now_s)?);
+    let user_vector = |session: &_, catalogue: &_, now_s| Ok(serving.user_vector(session, catalogue, now_s)?);
     let retriever = Retriever { vectors: &**vectors, user_vector: &user_vector };
     progress.stage("judging the ranker", judged.len());
     let told = judged.iter().any(|e| e.in_context);
@@ -203,11 +196,7 @@ impl Predicted {
 }
 
 /// Metrics of every head over the rows from number `from` on.
-pub(super) fn judge_ranking(
-    rows: &Rows,
-    predicted: &Predicted,
-    from: usize,
-) -> BTreeMap<&'static str, RankingMetrics> {
+pub(super) fn judge_ranking(rows: &Rows, predicted: &Predicted, from: usize) -> BTreeMap<&'static str, RankingMetrics> {
     let judge = |(name, outcome)| {
         let (labels, scores) = (rows.outcome(outcome), predicted.head(name)?);
         Some((name, RankingMetrics::of(&rows.users[from..], &scores[from..], &labels[from..])))

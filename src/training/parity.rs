@@ -1,7 +1,11 @@
 //! Picks the cases of `parity.json` and computes what the models say in training.
 
 use foryou_actors::catalogue::VideoIndex;
-use foryou_trainer::{Matrix, ranker::Ranker, two_tower::{History, TwoTower}};
+use foryou_trainer::{
+    Matrix,
+    ranker::Ranker,
+    two_tower::{History, TwoTower},
+};
 
 use super::{rows::Rows, towers::Towers, world::World};
 use crate::{

@@ -7,17 +7,12 @@ use foryou_trainer::{Progress as Step, Stage};
 use crate::import::report::Report;
 
 /// Shows one stage at a time.
+#[derive(Default)]
 pub struct Progress {
     report: Report,
     /// What each part of the current stage has done; heads of the ranker train side by side.
     parts: HashMap<String, usize>,
     shown: usize,
-}
-
-impl Default for Progress {
-    fn default() -> Self {
-        Self { report: Report::new(), parts: HashMap::new(), shown: 0 }
-    }
 }
 
 impl Progress {

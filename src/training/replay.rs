@@ -110,8 +110,9 @@ fn replay(
     progress.stage("replaying the files", events.len());
     let (mut rows, mut held) = (Rows::default(), VecDeque::new());
     for event in events {
-        while let Some(due) = held.pop_front_if(|held: &mut &super::Logged| held.at_ms + delay_ms <= event.at_ms) {
+        while let Some(due) = held.front().filter(|held: &&&super::Logged| held.at_ms + delay_ms <= event.at_ms) {
             known.apply(due);
+            held.pop_front();
         }
         if true_world.opens(event) {
             rows.add(event, &known.moment(event.user), retriever)?;

@@ -2,17 +2,11 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use foryou_actors::{
-    catalogue::VideoIndex,
-    sessions::state::Outcomes,
-};
+use foryou_actors::{catalogue::VideoIndex, sessions::state::Outcomes};
 use foryou_trainer::metrics::recall_at;
 use serde::Serialize;
 
-use super::{
-    log::Logged,
-    world::World,
-};
+use super::{log::Logged, world::World};
 use crate::features::ItemVectors;
 
 /// How deep sources are judged.

@@ -74,9 +74,7 @@ impl Values {
 fn field(name: &str, values: &Values) -> Result<Arc<Type>, parquet::errors::ParquetError> {
     let (physical, logical) = match values {
         Values::Text(_) => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
-        Values::Time(_) => {
-            (Physical::INT64, Some(LogicalType::timestamp(true, TimeUnit::MILLIS)))
-        }
+        Values::Time(_) => (Physical::INT64, Some(LogicalType::timestamp(true, TimeUnit::MILLIS))),
         Values::Float(_) => (Physical::FLOAT, None),
         Values::Integer(_) => (Physical::INT32, None),
     };

@@ -42,7 +42,11 @@ impl Towers {
         let catalogue = world.catalogue();
         let (trained, overall) = trained_videos(world);
         let schema = towers::schema(trained.len());
-        let items = item_table(&schema, catalogue, trained.iter().copied().enumerate().map(|(n, v)| (v, towers::own_bucket(n))))?;
+        let items = item_table(
+            &schema,
+            catalogue,
+            trained.iter().copied().enumerate().map(|(n, v)| (v, towers::own_bucket(n))),
+        )?;
         let mut position = vec![None; catalogue.len()];
         trained.iter().enumerate().for_each(|(n, video)| position[*video as usize] = Some(n as u32));
         let histories = histories(world, people, &schema, &position)?;
@@ -107,11 +111,17 @@ fn item_table(
 }
 
 /// Everybody's latest exposures, as of the world's latest event.
-fn histories(world: &World, people: usize, schema: &TowerSchema, position: &[Option<u32>]) -> anyhow::Result<Histories> {
+fn histories(
+    world: &World,
+    people: usize,
+    schema: &TowerSchema,
+    position: &[Option<u32>],
+) -> anyhow::Result<Histories> {
     let mut histories = Histories::new(schema);
     let (mut items, mut actions) = (Vec::new(), Vec::new());
     for user in 0..people as u32 {
-        (items.clear(), actions.clear());
+        items.clear();
+        actions.clear();
         let latest_s = world.exposures(user).last().map_or(0.0, |action| f64::from(action.at_s));
         for action in world.exposures(user) {
             let Some(Some(item)) = position.get(action.video as usize) else { continue };

@@ -125,7 +125,10 @@ fn train(
         }
     };
     let Some(newest) = log.events.iter().map(|e| e.at_ms).max() else {
-        bail!("there is nothing to learn from: no event before {}; import data first", until.map_or("now".into(), |t| t.to_string()))
+        bail!(
+            "there is nothing to learn from: no event before {}; import data first",
+            until.map_or("now".into(), |t| t.to_string())
+        )
     };
     let people = log.users.len();
     let window = window(log, newest, settings);
@@ -157,7 +160,8 @@ fn train(
     took("towers", &mut seconds);
 
     progress.stage("writing the release", 0);
-    let until = until.or(Timestamp::from_millis(newest + 1)).context("the latest event's time is beyond the calendar")?;
+    let until =
+        until.or(Timestamp::from_millis(newest + 1)).context("the latest event's time is beyond the calendar")?;
     let metrics = json!({
         "about": "retrieval: on the ranker's window, by towers that end before it; ranking: on the window's last rows, by a \
                   ranker that saw them only to decide when boosting stops",

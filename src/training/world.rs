@@ -71,11 +71,7 @@ impl World {
 
     /// Everything that features may depend on for this person now.
     pub fn moment(&self, user: u32) -> Moment<'_> {
-        Moment {
-            session: self.session(user),
-            catalogue: &self.catalogue,
-            statistics: self.fold.live.statistics.read(),
-        }
+        Moment { session: self.session(user), catalogue: &self.catalogue, statistics: self.fold.live.statistics.read() }
     }
 
     /// A person's latest exposures, oldest first, at most [`MAX_EXPOSURES`].

@@ -134,7 +134,8 @@ impl<'a> Nodes<'a> {
             leaf_values: &find("target_weights")?.floats,
         };
         let n = trees.len();
-        let lengths = [nodes.features.len(), nodes.values.len(), nodes.modes.len(), nodes.lefts.len(), nodes.rights.len()];
+        let lengths =
+            [nodes.features.len(), nodes.values.len(), nodes.modes.len(), nodes.lefts.len(), nodes.rights.len()];
         let leaves = [nodes.leaf_targets.len(), nodes.leaf_values.len()];
         let known = |mode: &Vec<u8>| mode.as_slice() == b"LEAF" || mode.as_slice() == b"BRANCH_LEQ";
         let sound = lengths.iter().all(|len| *len == n)
