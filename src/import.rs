@@ -20,7 +20,6 @@ pub mod jsonl;
 pub mod kuairand;
 pub mod movielens;
 pub mod report;
-pub mod restore;
 pub mod sink;
 pub mod table;
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub fn read(dir: &Path, sink: &mut Sink) -> Result<(), ImportError> {
             }
             Ok(())
         })?;
-        dat_rows(&dir.join("movies.dat"), sink, |place, cells, sink| hand_on_movie(place, cells, sink))?;
+        dat_rows(&dir.join("movies.dat"), sink, hand_on_movie)?;
         dat_rows(&dir.join("ratings.dat"), sink, |place, cells, _| {
             rating(place, cells);
             Ok(())

@@ -54,7 +54,7 @@ pub fn csv_rows<const N: usize>(
             },
         }
         let here = reader.position();
-        if here.record() % ROWS_PER_UPDATE == 0 {
+        if here.record().is_multiple_of(ROWS_PER_UPDATE) {
             report.advance(here.byte() - told);
             told = here.byte();
         }
@@ -82,12 +82,12 @@ pub fn parquet_rows<const N: usize>(
     let at = positions(path, &columns, |column| wanted.iter().position(|f| f.name() == column))?;
     let projection = Type::group_type_builder(schema.name()).with_fields(wanted).build().map_err(fail)?;
     let rows = reader.get_row_iter(Some(projection)).map_err(fail)?;
-    let mut done = 0;
+    let mut done: u64 = 0;
     for (row, line) in rows.zip(1..) {
         let cells: Vec<(String, Field)> = Row::into_columns(row.map_err(fail)?);
         visit(Place { file: number, line }, at.map(|i| cells.get(i).map_or(&Field::Null, |c| &c.1)))?;
         done += 1;
-        if done % ROWS_PER_UPDATE == 0 {
+        if done.is_multiple_of(ROWS_PER_UPDATE) {
             report.advance(ROWS_PER_UPDATE);
         }
     }
@@ -141,7 +141,7 @@ pub fn lines(
     report.step(format!("reading {}", name(path)), bytes);
     let file = report.file(path);
     let (mut text, mut done) = (Vec::new(), 0);
-    for line in 1.. {
+    for line in 1u64.. {
         text.clear();
         let read = input.read_until(b'\n', &mut text).map_err(|e| ImportError::read(path, e))? as u64;
         if read == 0 {
@@ -149,7 +149,7 @@ pub fn lines(
         }
         done += read;
         visit(Place { file, line }, text.trim_ascii_end())?;
-        if line % ROWS_PER_UPDATE == 0 {
+        if line.is_multiple_of(ROWS_PER_UPDATE) {
             report.advance(std::mem::take(&mut done));
         }
     }

@@ -24,6 +24,9 @@ const LEAST_STEP_MS: i64 = 60_000;
 
 const COLUMNS: [&str; 6] = ["user_id", "history_len", "last_time_ms", "watch_seq", "long_watch_seq", "like_seq"];
 
+/// A video and what came of it.
+type Told = (i64, Outcome);
+
 /// One impression of a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Impression {
@@ -78,9 +81,9 @@ struct History {
     length: usize,
     last_ms: i64,
     /// Long views and likes from before the window, oldest first.
-    older: Vec<(i64, Outcome)>,
+    older: Vec<Told>,
     /// The last impressions, oldest first.
-    window: Vec<(i64, Outcome)>,
+    window: Vec<Told>,
 }
 
 impl History {
@@ -131,11 +134,11 @@ fn videos(name: &str, cell: &Field) -> Result<Vec<i64>, String> {
 }
 
 /// Makes one sequence of the three: what the window does not hold, and the window with its outcomes.
-fn merge(watched: &[i64], long: &[i64], liked: &[i64]) -> (Vec<(i64, Outcome)>, Vec<(i64, Outcome)>) {
-    let mut window: Vec<(i64, Outcome)> = watched.iter().map(|&video| (video, Outcome::default())).collect();
+fn merge(watched: &[i64], long: &[i64], liked: &[i64]) -> (Vec<Told>, Vec<Told>) {
+    let mut window: Vec<Told> = watched.iter().map(|&video| (video, Outcome::default())).collect();
     let older_long = mark(&mut window, long, |outcome| &mut outcome.long);
     let older_liked = mark(&mut window, liked, |outcome| &mut outcome.liked);
-    let mut older: Vec<(i64, Outcome)> =
+    let mut older: Vec<Told> =
         older_long.into_iter().map(|video| (video, Outcome { long: true, liked: false })).collect();
     // A like joins its own long view; one without stands right before the next like that has one.
     let rest = mark(&mut older, &older_liked, |outcome| &mut outcome.liked);
@@ -157,7 +160,7 @@ fn merge(watched: &[i64], long: &[i64], liked: &[i64]) -> (Vec<(i64, Outcome)>, 
 }
 
 /// Marks each of `chosen` (a subsequence, latest last) in `sequence`; returns those that it does not hold.
-fn mark(sequence: &mut [(i64, Outcome)], chosen: &[i64], flag: impl Fn(&mut Outcome) -> &mut bool) -> Vec<i64> {
+fn mark(sequence: &mut [Told], chosen: &[i64], flag: impl Fn(&mut Outcome) -> &mut bool) -> Vec<i64> {
     let mut absent = Vec::new();
     let mut end = sequence.len();
     for &video in chosen.iter().rev() {
