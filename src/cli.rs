@@ -15,7 +15,6 @@ pub mod migrate;
 pub mod recommend;
 pub mod release;
 pub mod replay;
-pub mod serve;
 pub mod train;
 
 /// The real-time "For You" feed server for short video.
@@ -34,8 +33,6 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the server.
-    Serve(serve::Args),
     /// Bring data into the store.
     #[command(subcommand)]
     Import(import::Source),
@@ -82,7 +79,6 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     telemetry::init(&config.log)?;
     let context = Context { config, json: cli.json };
     match cli.command {
-        Command::Serve(args) => serve::run(args, context),
         Command::Import(source) => import::run(source, context),
         Command::Migrate => migrate::run(&context),
         Command::Config(action) => config::run(action, &context),

@@ -87,5 +87,13 @@ impl Config {
     }
 }
 
+/// A number of threads as configured; 0 stands for one per core.
+pub fn threads(configured: usize) -> usize {
+    match configured {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    }
+}
+
 #[cfg(test)]
 mod tests;

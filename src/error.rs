@@ -24,7 +24,10 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// An answer that is not what was asked for.
 #[derive(Debug)]
-pub struct Problem {
+pub struct Problem(Box<Details>);
+
+#[derive(Debug)]
+struct Details {
     status: StatusCode,
     slug: &'static str,
     title: &'static str,
@@ -57,14 +60,14 @@ impl Problem {
         let unreadable = invalid.errors.iter().any(|e| e.field.is_empty());
         let status = if unreadable { StatusCode::BAD_REQUEST } else { StatusCode::UNPROCESSABLE_ENTITY };
         let detail = invalid.to_string();
-        Self { errors: invalid.errors, ..Self::new(status, "invalid-body", "The body is not acceptable", detail) }
+        Self::new(status, "invalid-body", "The body is not acceptable", detail).with(|d| d.errors = invalid.errors)
     }
 
     /// Query parameters, or parts of the path, that are not acceptable.
     pub fn invalid_address(invalid: Invalid) -> Self {
         let detail = invalid.to_string();
         let title = "The address is not acceptable";
-        Self { errors: invalid.errors, ..Self::new(StatusCode::BAD_REQUEST, "invalid-address", title, detail) }
+        Self::new(StatusCode::BAD_REQUEST, "invalid-address", title, detail).with(|d| d.errors = invalid.errors)
     }
 
     /// A body of another media type than JSON.
@@ -101,56 +104,50 @@ impl Problem {
     pub fn method(method: &str, allow: String) -> Self {
         let detail = format!("This route does not answer {method}; it answers {allow}.");
         let title = "Method not allowed";
-        Self { allow: Some(allow), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "no-such-method", title, detail) }
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "no-such-method", title, detail).with(|d| d.allow = Some(allow))
     }
 
     /// More work than the server can take now.
     pub fn overloaded(what: &str, retry_after: Duration) -> Self {
         let detail = format!("{what}; try again after the time in Retry-After.");
         let title = "Overloaded";
-        Self {
-            retry_after: Some(retry_after),
-            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", title, detail)
-        }
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", title, detail)
+            .with(|d| d.retry_after = Some(retry_after))
     }
 
     /// More than one person, or one client, may ask for at a time.
     pub fn too_many(what: &str) -> Self {
         let detail = format!("{what}; slow down, and try again after the time in Retry-After.");
         let title = "Too many requests";
-        Self {
-            retry_after: Some(RETRY_AFTER),
-            ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", title, detail)
-        }
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", title, detail)
+            .with(|d| d.retry_after = Some(RETRY_AFTER))
     }
 
     /// The server is up and cannot do its work yet, or not any more.
     pub fn unready(reasons: Vec<String>) -> Self {
         let errors = reasons.into_iter().map(|reason| FieldError { field: String::new(), reason });
-        Self { errors: errors.collect(), ..Self::overloaded("The server is not ready", RETRY_AFTER) }
+        Self::overloaded("The server is not ready", RETRY_AFTER).with(|d| d.errors = errors.collect())
     }
 
     /// A failure of this server. The cause is for the log only.
     pub fn internal(cause: impl fmt::Display) -> Self {
         let detail = "The server failed; its log has the cause under this answer's x-request-id.";
         let title = "Internal error";
-        Self {
-            cause: Some(cause.to_string()),
-            ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", title, detail)
-        }
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", title, detail)
+            .with(|d| d.cause = Some(cause.to_string()))
     }
 
     /// What the log should know and the client should not.
     pub fn cause(&self) -> Option<&str> {
-        self.cause.as_deref()
+        self.0.cause.as_deref()
     }
 
     fn away(what: &str, cause: impl fmt::Display) -> Self {
-        Self { cause: Some(cause.to_string()), ..Self::overloaded(what, RETRY_AFTER) }
+        Self::overloaded(what, RETRY_AFTER).with(|d| d.cause = Some(cause.to_string()))
     }
 
     fn new(status: StatusCode, slug: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Details {
             status,
             slug,
             title,
@@ -159,36 +156,41 @@ impl Problem {
             retry_after: None,
             allow: None,
             cause: None,
-        }
+        }))
+    }
+
+    fn with(mut self, set: impl FnOnce(&mut Details)) -> Self {
+        set(&mut self.0);
+        self
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.status, self.cause.as_deref().unwrap_or(&self.detail))
+        write!(f, "{}: {}", self.0.status, self.0.cause.as_deref().unwrap_or(&self.0.detail))
     }
 }
 
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status);
+        let mut response = HttpResponse::build(self.0.status);
         response.insert_header((header::CONTENT_TYPE, PROBLEM_JSON));
-        if let Some(wait) = self.retry_after {
+        if let Some(wait) = self.0.retry_after {
             response.insert_header((header::RETRY_AFTER, wait.as_millis().div_ceil(1000).max(1).to_string()));
         }
-        if let Some(allow) = &self.allow {
+        if let Some(allow) = &self.0.allow {
             response.insert_header((header::ALLOW, allow.as_str()));
         }
         let document = Document {
-            r#type: format!("urn:foryou:problem:{}", self.slug),
-            title: self.title,
-            status: self.status.as_u16(),
-            detail: &self.detail,
-            errors: &self.errors,
+            r#type: format!("urn:foryou:problem:{}", self.0.slug),
+            title: self.0.title,
+            status: self.0.status.as_u16(),
+            detail: &self.0.detail,
+            errors: &self.0.errors,
         };
         // A document of strings and numbers always turns into JSON.
         response.body(serde_json::to_vec(&document).unwrap_or_default())
@@ -214,6 +216,7 @@ impl From<SessionError> for Problem {
     fn from(error: SessionError) -> Self {
         match error {
             SessionError::Busy => Self::too_many("Too many requests concern this user"),
+            SessionError::Broken(_) => Self::internal(error),
             SessionError::Unavailable(_) | SessionError::TimedOut | SessionError::Stopped => {
                 Self::away("The user's session does not answer now", error)
             }
@@ -258,7 +261,7 @@ mod tests {
     #[test]
     fn a_cause_stays_in_the_log() {
         let problem = Problem::from(StoreError::Corrupt("row 7".into()));
-        assert!(problem.to_string().contains("row 7") && !problem.detail.contains("row 7"));
+        assert!(problem.to_string().contains("row 7") && !problem.0.detail.contains("row 7"));
         assert_eq!(header(&problem, header::CONTENT_TYPE), "application/problem+json");
     }
 

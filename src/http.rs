@@ -1,9 +1,9 @@
 //! The HTTP interface: one file per route. `contract.md` of the project fixes what it says and hears.
 
+mod around;
 mod claims;
 mod events;
 mod feed;
-mod guard;
 mod health;
 mod history;
 mod input;
@@ -21,15 +21,16 @@ use std::net::TcpListener;
 
 use actix_web::{
     App as Web, HttpRequest, HttpServer, Responder, Route,
-    dev::{Server, fn_guard},
+    dev::Server,
+    guard::fn_guard,
     http::Method,
     middleware::from_fn,
     web::{self, Data, ServiceConfig},
 };
 
 use crate::{app::App, config, error::Problem};
+use around::InFlight;
 pub use claims::Claims;
-use guard::InFlight;
 use input::BodyLimits;
 
 /// Serves `app` on `listener` until the server's handle is told to stop; then requests at work are finished first.
@@ -40,8 +41,7 @@ pub fn serve(app: Data<App>, listener: TcpListener) -> std::io::Result<Server> {
     let in_flight = InFlight::new(settings.max_in_flight.count());
     let seen = in_flight.clone();
     app.metrics.observed("http_in_flight", "Requests at work", move || seen.now() as f64);
-    let limits =
-        BodyLimits { bytes: settings.body_limit_kb.count() * 1024, time: settings.body_timeout_ms.millis() };
+    let limits = BodyLimits { bytes: settings.body_limit_kb.count() * 1024, time: settings.body_timeout_ms.millis() };
     let (in_flight, limits) = (Data::new(in_flight), Data::new(limits));
     let metrics = Data::from(app.metrics.clone());
     let server = HttpServer::new(move || {
@@ -50,13 +50,13 @@ pub fn serve(app: Data<App>, listener: TcpListener) -> std::io::Result<Server> {
             .app_data(metrics.clone())
             .app_data(in_flight.clone())
             .app_data(limits.clone())
-            .wrap(from_fn(guard::guard))
+            .wrap(from_fn(around::around))
             .configure(routes)
             .default_service(web::to(no_route))
     });
     let keep_alive = settings.keep_alive_s.seconds();
     Ok(server
-        .workers(threads(&settings))
+        .workers(config::threads(settings.workers.count()))
         .max_connections(settings.max_connections.count())
         .client_request_timeout(settings.head_timeout_ms.millis())
         .keep_alive(if keep_alive.is_zero() { actix_web::http::KeepAlive::Disabled } else { keep_alive.into() })
@@ -108,11 +108,4 @@ fn route<const N: usize>(web: &mut ServiceConfig, path: &str, methods: [(Method,
 
 async fn no_route(request: HttpRequest) -> impl Responder {
     Err::<String, _>(Problem::no_route(request.path()))
-}
-
-fn threads(settings: &config::Server) -> usize {
-    match settings.workers.count() {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        workers => workers,
-    }
 }

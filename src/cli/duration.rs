@@ -15,7 +15,9 @@ pub fn parse(text: &str) -> Result<Duration, String> {
         _ => 0,
     };
     let total = number.parse::<u64>().ok().and_then(|n| n.checked_mul(millis)).filter(|_| millis > 0);
-    total.map(Duration::from_millis).ok_or_else(|| "write a whole number and its unit, as 250ms, 30s, 5m, 2h or 1d".into())
+    total
+        .map(Duration::from_millis)
+        .ok_or_else(|| "write a whole number and its unit, as 250ms, 30s, 5m, 2h or 1d".into())
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub fn run(args: Args, context: Context) -> anyhow::Result<()> {
         let listener = TcpListener::bind(bind)
             .with_context(|| format!("cannot listen at {bind}; stop what does, or set server.bind"))?;
         listener.set_nonblocking(true)?;
-        let application = Application::build(config, listener).await?;
+        let application = app::start(config, listener).await?;
         tracing::info!(address = %application.address(), "serving");
         application.run_until(stop_signal()?).await
     })

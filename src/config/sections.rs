@@ -96,7 +96,6 @@ pub enum StoreKind {
 #[expect(missing_docs, reason = "foryou.toml says it")]
 pub struct Store {
     pub kind: StoreKind,
-    pub cache_mb: Whole<8, 1_000_000>,
     pub linger_ms: Whole<0, 10_000>,
     pub batch: Whole<1, 100_000>,
     pub queue: Whole<1, 10_000_000>,
@@ -106,7 +105,6 @@ impl Default for Store {
     fn default() -> Self {
         Self {
             kind: StoreKind::default(),
-            cache_mb: const { Whole::new(128) },
             linger_ms: const { Whole::new(5) },
             batch: const { Whole::new(1_024) },
             queue: const { Whole::new(16_384) },
@@ -237,6 +235,6 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { filter: "info".into(), format: LogFormat::default() }
+        Self { filter: "info,fjall=warn,lsm_tree=warn,ort=warn".into(), format: LogFormat::default() }
     }
 }

@@ -34,7 +34,8 @@ fn the_environment_overrides_the_file() {
 
 #[test]
 fn an_error_names_the_key_and_what_would_be_right() {
-    let cases: [(&str, &[(&str, &str)], &[&str]); 11] = [
+    type Case = (&'static str, &'static [(&'static str, &'static str)], &'static [&'static str]);
+    let cases: [Case; 11] = [
         ("[server]\nbnd = 1", &[], &["server.bnd", "test.toml", "bind"]),
         ("[sever]\nbind = 1", &[], &["sever", "server"]),
         ("", &[("FORYOU__SERVER__BND", "x")], &["server.bnd", "FORYOU__SERVER__BND"]),

@@ -31,8 +31,7 @@ struct Ids {
 impl Claims {
     /// Remembers the last `capacity` accepted ids.
     pub fn new(capacity: usize) -> Self {
-        let ids =
-            Ids { claimed: HashSet::new(), accepted: HashSet::new(), order: VecDeque::new(), capacity };
+        let ids = Ids { claimed: HashSet::new(), accepted: HashSet::new(), order: VecDeque::new(), capacity };
         Self { ids: Mutex::new(ids), released: Notify::new() }
     }
 

@@ -11,11 +11,7 @@ use super::{
     input::Body,
     results::{Outcome, Status, answer},
 };
-use crate::{
-    app::App,
-    clock::Ids,
-    error::Problem,
-};
+use crate::{app::App, clock::Ids, error::Problem};
 
 /// Validates, keeps out what is known already, publishes the rest, and answers when that is durable.
 pub async fn post(app: Data<App>, Body(body): Body) -> Result<HttpResponse, Problem> {

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use foryou_schemas::{Country, EventId, UserId, id::check_id};
 
 use super::{
-    guard::json,
+    around::json,
     input::{Query, id},
 };
 use crate::{

@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, http::StatusCode, web::Data};
 use serde::Serialize;
 
-use super::guard::json;
+use super::around::json;
 use crate::{app::App, error::Problem};
 
 #[derive(Serialize)]

@@ -7,7 +7,7 @@ use foryou_schemas::{Event, UserId};
 use serde::Serialize;
 
 use super::{
-    guard::json,
+    around::json,
     input::{Query, id},
 };
 use crate::{app::App, error::Problem};

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, http::StatusCode};
 use foryou_actors::catalogue::{Catalogue, VideoIndex};
 use serde::Serialize;
 
-use super::guard::json;
+use super::around::json;
 use crate::error::Problem;
 
 #[derive(Serialize)]

@@ -12,5 +12,7 @@ pub async fn get(metrics: Data<Metrics>, request: HttpRequest) -> Result<HttpRes
     let accepts = request.headers().get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let open = accepts.contains("application/openmetrics-text");
     let text = metrics.encode().map_err(Problem::internal)?;
-    Ok(HttpResponse::Ok().insert_header((header::CONTENT_TYPE, if open { OPEN_METRICS } else { PROMETHEUS })).body(text))
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, if open { OPEN_METRICS } else { PROMETHEUS }))
+        .body(text))
 }

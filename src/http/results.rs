@@ -5,7 +5,7 @@ use foryou_schemas::{FieldError, Invalid, object::Object};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::guard::json;
+use super::around::json;
 use crate::error::Problem;
 
 /// What became of one element.

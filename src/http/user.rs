@@ -5,7 +5,7 @@ use foryou_schemas::{User, UserId};
 use serde::Serialize;
 
 use super::{
-    guard::json,
+    around::json,
     input::{Body, id},
 };
 use crate::{app::App, error::Problem};

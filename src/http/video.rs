@@ -11,7 +11,7 @@ use foryou_schemas::{Status, Video, VideoId};
 use serde::Serialize;
 
 use super::{
-    guard::json,
+    around::json,
     input::{Body, id},
 };
 use crate::{app::App, error::Problem};

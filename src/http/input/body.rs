@@ -3,8 +3,7 @@
 use std::{future::Future, pin::Pin, time::Duration};
 
 use actix_web::{
-    FromRequest, HttpRequest,
-    dev,
+    FromRequest, HttpRequest, dev,
     http::header,
     web::{Bytes, Data, Payload},
 };

@@ -56,7 +56,7 @@ impl Drop for Entered {
 }
 
 /// The middleware.
-pub async fn guard(
+pub async fn around(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
@@ -141,4 +141,19 @@ fn method_name(method: &Method) -> &'static str {
 pub fn json(status: StatusCode, value: &impl serde::Serialize) -> Result<HttpResponse, Problem> {
     let body = serde_json::to_vec(value).map_err(Problem::internal)?;
     Ok(HttpResponse::build(status).content_type(header::ContentType::json()).body(body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_than_the_bound_is_admitted_and_a_place_becomes_free_again() {
+        let in_flight = InFlight::new(2);
+        let (one, two) = (in_flight.enter(), in_flight.enter());
+        assert!(one.is_some() && two.is_some() && in_flight.enter().is_none());
+        assert_eq!(in_flight.now(), 2);
+        drop(one);
+        assert!(in_flight.enter().is_some());
+    }
 }
