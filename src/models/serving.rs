@@ -136,7 +136,7 @@ impl Serving {
         self.index.similar(video, k, DEFAULT_EF.max(k), filter).unwrap_or_default()
     }
 
-    /// The nearest [`NEIGHBOURS`] live videos of a video, nearest first: searched once per release and kept.
+    /// The nearest 60 live videos of a video, nearest first: searched once per release and kept.
     pub fn neighbours(&self, video: VideoIndex) -> Arc<[VideoIndex]> {
         let kept = self.neighbours.pin();
         if let Some(list) = kept.get(&video) {

@@ -74,7 +74,7 @@ impl World {
         Moment { session: self.session(user), catalogue: &self.catalogue, statistics: self.fold.live.statistics.read() }
     }
 
-    /// A person's latest exposures, oldest first, at most [`MAX_EXPOSURES`].
+    /// A person's latest exposures, oldest first, at most 400.
     pub fn exposures(&self, user: u32) -> &[Action] {
         self.exposures.get(user as usize).map_or(&[], Vec::as_slice)
     }
