@@ -6,6 +6,7 @@
 
 mod error;
 mod files;
+mod forest;
 mod item_vectors;
 mod keeper;
 mod loader;
@@ -25,7 +26,7 @@ pub use item_vectors::TrainedItems;
 pub use keeper::IndexKeeper;
 pub use loader::ReleaseLoader;
 pub use manifest::{FORMAT_VERSION, Manifest};
-pub use parity::Parity;
+pub use parity::{ItemCase, Parity, RowCase, UserCase};
 pub use release::{Predictions, Release};
 pub use releases::{Releases, Summary};
 pub use serving::{Models, Serving};

@@ -12,16 +12,15 @@ use foryou_actors::{
     services::supervisor::{Context, Service, ServiceError, ServiceSpec},
 };
 use foryou_schemas::Timestamp;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{ModelError, Models, Serving};
 
-/// How often the catalogue is compared with the index: a pointer, when nothing changed.
-const SYNC: Duration = Duration::from_millis(5);
 /// How often all priors are computed anew.
 const PRIORS: Duration = Duration::from_secs(3);
 
-/// A service that keeps the serving release's index in step with catalogue and statistics.
+/// A service that keeps the serving release's index in step with catalogue and statistics. It hears of changes through
+/// [`Models`], which listens to the catalogue's writer.
 pub struct IndexKeeper {
     models: Arc<Models>,
     live: Arc<Live>,
@@ -38,18 +37,32 @@ impl IndexKeeper {
         })
     }
 
-    /// Starts a rebuild where it pays, and takes the result of the one before.
+    async fn sync(&self, serving: &Arc<Serving>, context: &Context) -> Result<(), ServiceError> {
+        let (began, serving, catalogue) = (Instant::now(), Arc::clone(serving), self.live.catalogue_full());
+        let changed = spawn_blocking(move || serving.sync(&catalogue)).await??;
+        if changed > 0 {
+            context.probe.handled(changed as u64, began.elapsed());
+        }
+        Ok(())
+    }
+
+    async fn refresh_priors(&self, serving: &Arc<Serving>) -> Result<(), ServiceError> {
+        let (serving, live) = (Arc::clone(serving), Arc::clone(&self.live));
+        Ok(spawn_blocking(move || serving.refresh_priors(&live, Timestamp::now().seconds())).await??)
+    }
+
+    /// Takes the result of a rebuild that ended, and starts one where it pays.
     async fn rebuild_if_due(&mut self, serving: &Arc<Serving>, context: &Context) -> Result<(), ServiceError> {
         if self.rebuild.as_ref().is_some_and(JoinHandle::is_finished)
             && let Some(done) = self.rebuild.take()
             && let Err(error) = done.await?
         {
             context.probe.note_error(&error);
-            tracing::error!(%error, "the index could not be rebuilt");
+            tracing::error!(%error, "the index could not be rebuilt and is searched as it is");
         }
         if self.rebuild.is_none() && serving.wants_rebuild() {
             let serving = Arc::clone(serving);
-            self.rebuild = Some(tokio::task::spawn_blocking(move || serving.rebuild()));
+            self.rebuild = Some(spawn_blocking(move || serving.rebuild()));
         }
         Ok(())
     }
@@ -59,27 +72,24 @@ impl IndexKeeper {
 impl Service for IndexKeeper {
     async fn run(&mut self, context: Context) -> Result<(), ServiceError> {
         context.ready();
-        let mut synced = None;
         let mut priors_at = Instant::now();
-        while context.stop.pause(SYNC).await {
-            let Some(serving) = self.models.current() else { continue };
-            let catalogue = self.live.catalogue_full();
-            let key = (Arc::as_ptr(&catalogue) as usize, Arc::as_ptr(&serving) as usize);
-            // The arcs are kept with the key, so that no other can have their address.
-            let same = synced.as_ref().is_some_and(|(old, _, _)| *old == key);
-            if !same {
-                let began = Instant::now();
-                let (to, from) = (Arc::clone(&serving), Arc::clone(&catalogue));
-                let changed = tokio::task::spawn_blocking(move || to.sync(&from)).await??;
-                context.probe.handled(changed as u64, began.elapsed());
-                synced = Some((key, catalogue, Arc::downgrade(&serving)));
+        loop {
+            let goes_on = tokio::select! {
+                () = self.models.touched() => true,
+                goes_on = context.stop.pause(PRIORS.saturating_sub(priors_at.elapsed())) => goes_on,
+            };
+            if !goes_on {
+                break;
             }
-            if priors_at.elapsed() >= PRIORS {
+            let Some(serving) = self.models.current() else {
                 priors_at = Instant::now();
-                let (of, live) = (Arc::clone(&serving), Arc::clone(&self.live));
-                let now_s = Timestamp::now().seconds();
-                tokio::task::spawn_blocking(move || of.refresh_priors(&live, now_s)).await??;
+                continue;
+            };
+            self.sync(&serving, &context).await?;
+            if priors_at.elapsed() >= PRIORS {
+                self.refresh_priors(&serving).await?;
                 self.rebuild_if_due(&serving, &context).await?;
+                priors_at = Instant::now();
             }
         }
         // A rebuild is worth nothing any more, but its thread is ours to wait for.

@@ -4,7 +4,7 @@
 use foryou_schemas::VideoId;
 use serde::{Deserialize, Serialize};
 
-use super::{ModelError, Release};
+use super::{ModelError, Predictions, Release};
 use crate::features::towers::UserInputs;
 
 /// How far a tower's output may be off, relative to the largest component.
@@ -74,18 +74,21 @@ impl Parity {
             same(&got, &case.vector, TOWER_TOLERANCE).map_err(|e| refused(format!("item tower, case {n}: {e}")))?;
         }
         for (n, case) in self.users.iter().enumerate() {
-            let inputs = UserInputs {
-                items: case.items.clone(),
-                actions: case.actions.clone(),
-                profile: case.profile.clone(),
-            };
+            let inputs =
+                UserInputs { items: case.items.clone(), actions: case.actions.clone(), profile: case.profile.clone() };
             let got = release.user_vector(&inputs)?;
             same(&got, &case.vector, TOWER_TOLERANCE).map_err(|e| refused(format!("user tower, case {n}: {e}")))?;
         }
         let features: Vec<f32> = self.rows.iter().flat_map(|c| &c.features).map(|x| x.unwrap_or(f32::NAN)).collect();
-        let got = release.rank(&features, self.rows.len())?;
+        for got in [release.rank(&features, self.rows.len())?, release.rank_by_onnx(&features, self.rows.len())?] {
+            self.verify_rows(&got).map_err(refused)?;
+        }
+        Ok(())
+    }
+
+    fn verify_rows(&self, got: &Predictions) -> Result<(), String> {
         for (n, case) in self.rows.iter().enumerate() {
-            let at = |e| refused(format!("ranker, case {n}: {e}"));
+            let at = |e| format!("ranker, case {n}: {e}");
             absolutely(got.row(n), &case.probabilities).map_err(at)?;
             if let Some(expected) = case.watch_ms {
                 same(&[got.watch_ms(n).unwrap_or(f32::NAN)], &[expected], WATCH_TOLERANCE).map_err(at)?;
@@ -108,8 +111,8 @@ fn compare(got: &[f32], expected: &[f32], allowed: f32) -> Result<(), String> {
     if got.len() != expected.len() {
         return Err(format!("gives {} values, {} were expected", got.len(), expected.len()));
     }
-    // Written so that NaN fails.
-    match got.iter().zip(expected).position(|(a, b)| !((a - b).abs() <= allowed)) {
+    let differs = |(a, b): (&f32, &f32)| (a - b).abs() > allowed || (a - b).is_nan();
+    match got.iter().zip(expected).position(differs) {
         None => Ok(()),
         Some(i) => Err(format!(
             "value {i} is {}, in training it was {} (allowed difference {allowed:e}); another ONNX Runtime version, or a \

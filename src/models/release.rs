@@ -6,7 +6,9 @@ use foryou_schemas::Video;
 use ort::value::{TensorElementType, TensorRef};
 
 use super::{
-    Manifest, ModelError, Parity, TrainedItems, files, runtime,
+    Manifest, ModelError, Parity, TrainedItems, files,
+    forest::Forest,
+    runtime,
     sessions::{Port, Sessions},
 };
 use crate::features::towers::{self, UserInputs};
@@ -23,6 +25,8 @@ pub struct Release {
     user: Sessions,
     item: Sessions,
     ranker: Sessions,
+    /// The ranker compiled, where it is one of ours.
+    forest: Option<Forest>,
     watch: bool,
 }
 
@@ -75,15 +79,19 @@ impl Release {
         let environment = runtime::environment()?;
         let user = Sessions::new(&environment, "user_tower", &read("user_tower.onnx")?, threads)?;
         let item = Sessions::new(&environment, "item_tower", &read("item_tower.onnx")?, 1)?;
-        let ranker = Sessions::new(&environment, "ranker", &read("ranker.onnx")?, threads)?;
+        let ranker = read("ranker.onnx")?;
+        let forest = Forest::compile(&ranker, manifest.feature_count, manifest.heads.len());
+        let ranker = Sessions::new(&environment, "ranker", &ranker, if forest.is_some() { 1 } else { threads })?;
         let items = TrainedItems::decode(&read("item_vectors.bin")?)
             .map_err(|reason| refused(format!("item_vectors.bin: {reason}; fetch the release again")))?;
         if (items.ids.len(), items.vector_len) != (manifest.trained_videos, manifest.vector_len) {
-            return Err(refused("item_vectors.bin holds another number of videos or components than the manifest".into()));
+            return Err(refused(
+                "item_vectors.bin holds another number of videos or components than the manifest".into(),
+            ));
         }
         let metrics = json(&read("metrics.json")?, dir, "metrics.json")?;
         let parity: Parity = json(&read("parity.json")?, dir, "parity.json")?;
-        let release = Self { watch: ranker.has_output("watch_ms"), metrics, user, item, ranker, manifest };
+        let release = Self { watch: ranker.has_output("watch_ms"), metrics, user, item, ranker, forest, manifest };
         release.check_shapes()?;
         release.probe()?;
         parity.verify(&release)?;
@@ -151,19 +159,39 @@ impl Release {
 
     /// Scores `rows` candidates; `features` is row-major `[rows, F]`, NaN is unknown.
     pub fn rank(&self, features: &[f32], rows: usize) -> Result<Predictions, ModelError> {
-        let (m, failed) = (&self.manifest, ModelError::inference);
-        if rows == 0 {
-            return Ok(Predictions { heads: m.heads.len(), ..Predictions::default() });
+        let heads = self.manifest.heads.len();
+        if features.len() != rows * self.manifest.feature_count {
+            let reason =
+                format!("{rows} rows of {} features are not {} values", self.manifest.feature_count, features.len());
+            return Err(ModelError::Inference { model: "ranker", reason });
         }
+        match &self.forest {
+            _ if rows == 0 => Ok(Predictions { heads, ..Predictions::default() }),
+            Some(forest) => {
+                let (probabilities, watch) = forest.predict(features, rows);
+                self.predictions(probabilities, watch, rows)
+            }
+            None => self.rank_by_onnx(features, rows),
+        }
+    }
+
+    /// [`Release::rank`] through ONNX Runtime, whatever the model.
+    pub(super) fn rank_by_onnx(&self, features: &[f32], rows: usize) -> Result<Predictions, ModelError> {
+        let (m, failed) = (&self.manifest, ModelError::inference);
         let view = TensorRef::from_array_view(([rows, m.feature_count], features)).map_err(failed("ranker"))?;
         let (probabilities, watch) = self.ranker.run([view.into()], |out| {
             let probabilities = out["probabilities"].try_extract_tensor::<f32>()?.1.to_vec();
             let watch = if self.watch { out["watch_ms"].try_extract_tensor::<f32>()?.1.to_vec() } else { Vec::new() };
             Ok((probabilities, watch))
         })?;
+        self.predictions(probabilities, watch, rows)
+    }
+
+    fn predictions(&self, probabilities: Vec<f32>, watch: Vec<f32>, rows: usize) -> Result<Predictions, ModelError> {
+        let heads = self.manifest.heads.len();
         Ok(Predictions {
-            heads: m.heads.len(),
-            probabilities: finite("ranker", probabilities, rows * m.heads.len())?,
+            heads,
+            probabilities: finite("ranker", probabilities, rows * heads)?,
             watch: finite("ranker", watch, if self.watch { rows } else { 0 })?,
         })
     }
@@ -196,13 +224,7 @@ impl Release {
         self.same_ports("ranker.onnx", &self.ranker, &features, &outputs)
     }
 
-    fn same_ports(
-        &self,
-        file: &str,
-        model: &Sessions,
-        inputs: &[Port],
-        outputs: &[Port],
-    ) -> Result<(), ModelError> {
+    fn same_ports(&self, file: &str, model: &Sessions, inputs: &[Port], outputs: &[Port]) -> Result<(), ModelError> {
         let fits = |got: &Port, wanted: &Port| {
             let dims = |(got, wanted): (&i64, &i64)| *got == -1 || got == wanted;
             got.name == wanted.name

@@ -3,13 +3,16 @@
 use std::{path::Path, sync::Arc};
 
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
+use async_trait::async_trait;
 use foryou_actors::{
     catalogue::{Catalogue, VideoIndex},
     live::Live,
+    services::catalogue::{CatalogueListener, VideoChange},
     sessions::state::SessionState,
 };
 use foryou_index::{DEFAULT_EF, Hit, Index, IndexConfig, IndexStats};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use super::{ModelError, Release, TrainedItems, VectorTable, prior};
 use crate::features::{ItemVectors as _, towers};
@@ -19,9 +22,12 @@ pub const NEIGHBOURS: usize = 60;
 const MAX_NEIGHBOUR_LISTS: usize = 200_000;
 
 /// The release that answers requests; none before the first one is there.
+///
+/// Give it to the catalogue's writer as a listener: the index keeper hears of changes through it.
 #[derive(Default)]
 pub struct Models {
     current: ArcSwapOption<Serving>,
+    touched: Notify,
 }
 
 impl Models {
@@ -33,6 +39,20 @@ impl Models {
     /// Swaps. Requests that began before go on with what they have.
     pub fn swap(&self, serving: Option<Arc<Serving>>) {
         self.current.store(serving);
+        // What the catalogue learned while the release was made ready.
+        self.touched.notify_one();
+    }
+
+    /// Waits until the catalogue changed or another release serves. For the one index keeper.
+    pub(super) async fn touched(&self) {
+        self.touched.notified().await;
+    }
+}
+
+#[async_trait]
+impl CatalogueListener for Models {
+    async fn videos_changed(&self, _catalogue: &Arc<Catalogue>, _changes: &[VideoChange]) {
+        self.touched.notify_one();
     }
 }
 
@@ -116,7 +136,7 @@ impl Serving {
         self.index.similar(video, k, DEFAULT_EF.max(k), filter).unwrap_or_default()
     }
 
-    /// The nearest [`NEIGHBOURS`] live videos of a video, nearest first: searched once per release and kept.
+    /// The nearest 60 live videos of a video, nearest first: searched once per release and kept.
     pub fn neighbours(&self, video: VideoIndex) -> Arc<[VideoIndex]> {
         let kept = self.neighbours.pin();
         if let Some(list) = kept.get(&video) {

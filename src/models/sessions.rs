@@ -31,12 +31,7 @@ pub(super) struct Port {
 
 impl Sessions {
     /// Loads `count` sessions.
-    pub fn new(
-        environment: &Environment,
-        model: &'static str,
-        bytes: &[u8],
-        count: usize,
-    ) -> Result<Self, ModelError> {
+    pub fn new(environment: &Environment, model: &'static str, bytes: &[u8], count: usize) -> Result<Self, ModelError> {
         let slots = (0..count.max(1)).map(|_| runtime::session(environment, bytes).map(Mutex::new));
         let slots = slots.collect::<ort::Result<Box<[_]>>>().map_err(ModelError::inference(model))?;
         let outputs = slots[0].lock().outputs().iter().map(|o| o.name().to_owned()).collect();

@@ -3,7 +3,7 @@
 use foryou_actors::{
     ports::store::{Activity, StoreError},
     sessions::state::Outcomes,
-    statistics::TallyKey,
+    statistics::{Expected, TallyKey},
 };
 use foryou_schemas::{
     Country, CreatorId, Event, EventId, FeedId, Gender, Kind, Language, Status, Timestamp, User, UserId, Video, VideoId,
@@ -27,6 +27,7 @@ struct ActivityRow<'a> {
     surface: Option<&'a str>,
     gained: u16,
     lost: u16,
+    expected: Expected,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -69,6 +70,7 @@ pub fn write_activity(activity: &Activity) -> Result<Vec<u8>, StoreError> {
         surface: event.surface.as_deref(),
         gained: activity.gained.bits(),
         lost: activity.lost.bits(),
+        expected: activity.expected,
     })
 }
 
@@ -87,7 +89,7 @@ pub fn read_activity(user: UserId, seq: u64, bytes: &[u8]) -> Result<Activity, S
         surface: row.surface.map(Into::into),
     };
     let (gained, lost) = (Outcomes::from_bits(row.gained), Outcomes::from_bits(row.lost));
-    Ok(Activity { event, seq, order: row.order, gained, lost })
+    Ok(Activity { event, seq, order: row.order, gained, lost, expected: row.expected })
 }
 
 /// The event id alone.
