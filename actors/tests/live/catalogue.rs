@@ -7,21 +7,23 @@ use foryou_actors::{
         subscriptions::Notice,
     },
 };
-use foryou_schemas::{EventId, Kind, Status};
+use foryou_schemas::{EventId, Kind, Status, Video};
 
 use super::rig::{DEADLINE, Rig, event, user, video, video_id};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_video_is_durable_then_visible_and_the_same_after_a_restart() {
     let rig = Rig::new().await;
-    let put = rig.catalogue.put_videos(vec![(video_id(100), video(1, 1)), (video_id(3), video(2, 2))]).await.unwrap();
-    assert_eq!(put, [(40, true), (3, false)]);
+    let third = rig.live.catalogue().find(&video_id(3)).unwrap();
+    let unpublished = Video { published_at: None, ..video(1, 1) };
+    let put = vec![(video_id(100), unpublished), (video_id(3), video(2, 2))];
+    assert_eq!(rig.catalogue.put_videos(put).await.unwrap(), [(40, true), (third, false)]);
     let published = rig.live.catalogue().entry(40).unwrap().published_at;
     assert_eq!(rig.store.stored.lock().videos[&video_id(100)].published_at, Some(published));
     let again = rig.catalogue.put_videos(vec![(video_id(100), video(1, 2))]).await.unwrap();
     assert_eq!(again, [(40, false)]);
     assert!(rig.catalogue.remove(video_id(3)).await.unwrap() && !rig.catalogue.remove(video_id(999)).await.unwrap());
-    assert!(!rig.live.catalogue().entry(3).unwrap().live);
+    assert!(!rig.live.catalogue().entry(third).unwrap().live);
     let live = Arc::new(Live::default());
     catalogue::load(&*rig.store, &live).await.unwrap();
     let (catalogue, stored) = (live.catalogue_full(), rig.live.catalogue_full());

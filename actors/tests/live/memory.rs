@@ -39,6 +39,8 @@ pub struct MemoryStore {
     pub away: AtomicBool,
     /// The next write panics.
     pub panic_once: AtomicBool,
+    /// The next look-up of events panics.
+    pub panic_in_lookup: AtomicBool,
     /// Writes wait while this is false.
     pub open: watch::Sender<bool>,
     pub writes: AtomicU64,
@@ -52,6 +54,7 @@ impl MemoryStore {
             stored: Mutex::default(),
             away: AtomicBool::new(false),
             panic_once: AtomicBool::new(false),
+            panic_in_lookup: AtomicBool::new(false),
             open: watch::Sender::new(true),
             writes: AtomicU64::new(0),
             attempts: watch::Sender::new(0),
@@ -91,6 +94,7 @@ impl FeatureStore for MemoryStore {
 
     async fn known_events(&self, ids: &[EventId]) -> Result<Vec<bool>, StoreError> {
         self.reach()?;
+        assert!(!self.panic_in_lookup.swap(false, SeqCst), "asked to panic");
         let stored = self.stored.lock();
         Ok(ids.iter().map(|id| stored.events.contains(id)).collect())
     }
@@ -191,6 +195,7 @@ struct BusInner {
     arrived: Notify,
     settled: Notify,
     broken: AtomicBool,
+    panic_in_ack: AtomicBool,
 }
 
 impl MemoryBus {
@@ -207,6 +212,11 @@ impl MemoryBus {
     pub fn break_once(&self) {
         self.0.broken.store(true, SeqCst);
         self.0.arrived.notify_one();
+    }
+
+    /// The next acknowledgement panics.
+    pub fn panic_once(&self) {
+        self.0.panic_in_ack.store(true, SeqCst);
     }
 
     pub fn quarantined(&self) -> Vec<(Vec<u8>, String)> {
@@ -297,6 +307,7 @@ impl Subscription for MemorySubscription {
     }
 
     async fn ack(&mut self, tags: &[u64]) -> Result<(), BusError> {
+        assert!(!self.0.panic_in_ack.swap(false, SeqCst), "asked to panic");
         let mut log = self.0.log.lock();
         for tag in tags {
             assert!(log.unsettled.remove(tag).is_some(), "settled twice: {tag}");

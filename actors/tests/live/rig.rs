@@ -26,7 +26,6 @@ pub struct Rig {
     pub store: Arc<MemoryStore>,
     pub bus: Arc<MemoryBus>,
     pub live: Arc<Live>,
-    pub writer: FeatureWriter,
     pub sessions: Sessions,
     pub catalogue: CatalogueWriter,
     pub subscriptions: Subscriptions,
@@ -66,7 +65,7 @@ impl Rig {
         let policy = RestartPolicy { budget: 100, first_backoff: Duration::from_millis(1), ..RestartPolicy::default() };
         let supervisor = Supervisor::start(policy, services).await.unwrap();
         assert!(tokio::time::timeout(DEADLINE, supervisor.ready()).await.unwrap());
-        Self { store, bus, live, writer, sessions, catalogue, subscriptions, ingest, supervisor }
+        Self { store, bus, live, sessions, catalogue, subscriptions, ingest, supervisor }
     }
 
     /// Publishes events and waits until they are durable and settled.
@@ -92,7 +91,9 @@ pub fn video_id(n: u32) -> VideoId {
 }
 
 pub fn video(creator: u32, category: u32) -> Video {
-    let json = format!(r#"{{"creator": "c{creator}", "category": "k{category}", "duration_ms": 12000}}"#);
+    let json = format!(
+        r#"{{"creator": "c{creator}", "category": "k{category}", "duration_ms": 12000, "published_at": "2023-11-01T00:00:00Z"}}"#
+    );
     Video::parse(json.as_bytes()).unwrap()
 }
 

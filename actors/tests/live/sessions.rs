@@ -69,9 +69,9 @@ proptest! {
                     }
                     Step::Serve { user: who, video } => {
                         let at = Timestamp::from_millis(START_MS).unwrap();
-                        rig.sessions.served(&user(who), vec![video, video + 1], at);
+                        rig.sessions.served(&user(who), vec![video, (video + 1) % 40], at);
                         let session = fold.sessions.entry(user(who)).or_default();
-                        session.note_served(&[video, video + 1], (START_MS / 1_000) as u32);
+                        session.note_served(&[video, (video + 1) % 40], (START_MS / 1_000) as u32);
                     }
                     Step::Sleep { user: who } => {
                         let resident = rig.sessions.stats().resident;

@@ -75,7 +75,9 @@ async fn the_queue_is_bounded_and_impressions_overflow() {
     }
     // Stopping drains.
     assert!(writer.try_submit(snapshot(9, 1)).is_ok() && supervisor.stop(DEADLINE).await.is_empty());
-    assert_eq!((store.stored.lock().impressions.len(), store.stored.lock().snapshots.len()), (3, 5));
+    let stored = store.stored.lock();
+    assert_eq!((stored.impressions.len(), stored.snapshots.len()), (3, 5));
+    drop(stored);
     assert!(matches!(writer.try_submit(snapshot(9, 1)), Err(NotTaken::Closed)) && writer.flush().await.is_err());
 }
 
