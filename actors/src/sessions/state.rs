@@ -143,7 +143,7 @@ impl Action {
     fn viewed(&self) -> bool {
         let unwatched = Outcomes::VIEW.with(Outcomes::SKIP);
         let played = unwatched.with(Outcomes::LONG_VIEW).with(Outcomes::REWATCH);
-        self.watch_ms > 0 || self.outcomes.and(played) == unwatched
+        self.watch_ds > 0 || self.outcomes.and(played) == unwatched
     }
 }
 
