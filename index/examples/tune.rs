@@ -6,6 +6,8 @@ fn main() {
     let (file, n, m, efb): (&str, usize, usize, usize) =
         (&a[1], a[2].parse().unwrap(), a[3].parse().unwrap(), a[4].parse().unwrap());
     let (items, priors, queries) = bench::data(n);
+    std::fs::write("/tmp/ix/q.f32", queries.iter().flatten().flat_map(|x| x.to_le_bytes()).collect::<Vec<_>>())
+        .unwrap();
     let mut config = IndexConfig::new(64);
     config.exact_below = 0;
     config.graph.neighbours = m;

@@ -122,8 +122,12 @@ pub(crate) fn boost(
     let mut scores = vec![base; features.rows()];
     let mut gradients = vec![(0f32, 0f32); features.rows()];
     let mut rng = SmallRng::seed_from_u64(seed);
-    let mut all_features: Vec<u32> = (0..binned.features() as u32).collect();
-    let used = ((binned.features() as f32 * c.feature_fraction).ceil() as usize).clamp(1, binned.features());
+    let allowed = |feature: &u32| !c.without.contains(&(*feature as usize));
+    let mut all_features: Vec<u32> = (0..binned.features() as u32).filter(allowed).collect();
+    if all_features.is_empty() {
+        return Err(TrainError::NotEnoughData(format!("head {} is kept from every column", c.name)));
+    }
+    let used = ((all_features.len() as f32 * c.feature_fraction).ceil() as usize).clamp(1, all_features.len());
     let mut rows: Vec<u32> = Vec::new();
     let mut trees: Vec<Tree> = Vec::new();
     let (mut best, mut best_loss) = (0, f64::INFINITY);
