@@ -37,7 +37,6 @@ pub struct IngestBench {
 
 /// What came out; see the contract, section 5. Latency is from the scheduled start to 202, that is until durable.
 #[derive(Debug, Serialize)]
-#[expect(missing_docs, reason = "named by the contract")]
 pub struct IngestReport {
     #[serde(flatten)]
     pub head: Head,
