@@ -1,1 +1,3 @@
-//! stores.
+//! Feature stores: the implementations of [`foryou_actors::ports::store::FeatureStore`].
+
+pub mod embedded;

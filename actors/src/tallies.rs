@@ -38,6 +38,8 @@ pub fn key(entity: Entity, catalogue: &Catalogue, live: &Live) -> Option<TallyKe
         Entity::Creator(n) => TallyKey::Creator(catalogue.creators().name(n)?.as_str().into()),
         Entity::Category(n) => TallyKey::Category(catalogue.categories().name(n)?.clone()),
         Entity::Surface(n) => TallyKey::Surface(live.surfaces().name(u32::from(n))?.clone()),
+        Entity::Band(n) => TallyKey::Band(n),
+        Entity::SurfaceBand(s, n) => TallyKey::SurfaceBand(live.surfaces().name(u32::from(s))?.clone(), n),
         Entity::Country(c, n) => TallyKey::Country(std::str::from_utf8(&c).ok()?.into(), video(n)?),
     })
 }
@@ -50,6 +52,8 @@ pub fn entity(key: &TallyKey, catalogue: &Catalogue, live: &Live) -> Option<Enti
         TallyKey::Creator(id) => Entity::Creator(catalogue.creators().find(&**id)?),
         TallyKey::Category(name) => Entity::Category(catalogue.categories().find(&**name)?),
         TallyKey::Surface(name) => Entity::Surface(live.surface(Some(name))),
+        TallyKey::Band(n) => Entity::Band(*n),
+        TallyKey::SurfaceBand(s, n) => Entity::SurfaceBand(live.surface(Some(s)), *n),
         TallyKey::Country(c, id) => Entity::Country(c.as_bytes().try_into().ok()?, catalogue.find_str(id)?),
     })
 }

@@ -1,5 +1,7 @@
 //! The live part against a store and a bus in memory.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step fails the test")]
+
 #[path = "live/catalogue.rs"]
 mod catalogue;
 #[path = "live/ingest.rs"]

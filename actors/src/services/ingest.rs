@@ -411,6 +411,7 @@ impl Worker {
                 order,
                 gained: applied.gained,
                 lost: applied.lost,
+                expected: applied.expected,
             });
         }
         self.in_flight.extend(unsettled.events.iter().cloned());

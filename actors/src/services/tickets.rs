@@ -25,6 +25,11 @@ impl Tickets {
         self.drawn.fetch_add(1, SeqCst) + 1
     }
 
+    /// The latest ticket that was drawn: with [`Tickets::reached`] a way to wait for all that is applied now.
+    pub fn drawn(&self) -> u64 {
+        self.drawn.load(SeqCst)
+    }
+
     /// Says that everything up to `ticket` is durable.
     pub fn complete(&self, ticket: u64) {
         self.durable.send_if_modified(|durable| {

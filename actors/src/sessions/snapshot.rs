@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     affinity::{Affinities, Affinity},
-    state::{Action, Outcomes, RECENT_IDS, Served, SessionState},
+    state::{Action, Outcomes, Past, RECENT_IDS, Served, SessionState},
 };
 use crate::{
     catalogue::Catalogue,
     ports::store::{Activity, StoreError, StoredSession},
+    statistics::Rate,
 };
 
 /// The first byte of a snapshot; after it, a [`Snapshot`] in postcard.
@@ -23,8 +24,10 @@ pub struct Snapshot {
     videos: Vec<Box<str>>,
     creators: Vec<Box<str>>,
     categories: Vec<Box<str>>,
-    /// Video, seconds, watch time, outcomes.
-    actions: Vec<(u32, u32, u32, u16)>,
+    /// Video, seconds, watch time, outcomes, expected long-view and like rates.
+    actions: Vec<(u32, u32, u16, u16, Rate, Rate)>,
+    /// Sums over exposures before those: see [`Past`].
+    past: [f32; 5],
     category_taste: Taste,
     creator_taste: Taste,
     seen: Vec<(u32, u32)>,
@@ -56,7 +59,10 @@ pub fn encode(state: &SessionState, catalogue: &Catalogue) -> Vec<u8> {
         actions: state
             .actions
             .iter()
-            .filter_map(|a| Some((videos.place(a.video)?, a.at_s, a.watch_ms, a.outcomes.bits())))
+            .filter_map(|a| {
+                let outcomes = a.outcomes.bits();
+                Some((videos.place(a.video)?, a.at_s, a.watch_ds, outcomes, a.expected, a.expected_like))
+            })
             .collect(),
         category_taste: taste(&state.categories, &mut categories),
         creator_taste: taste(&state.creators, &mut creators),
@@ -65,6 +71,7 @@ pub fn encode(state: &SessionState, catalogue: &Catalogue) -> Vec<u8> {
         followed: state.followed.iter().filter_map(|c| creators.place(*c)).collect(),
         blocked: state.blocked.iter().filter_map(|c| creators.place(*c)).collect(),
         reported: state.reported.iter().filter_map(|v| videos.place(*v)).collect(),
+        past: [state.past.shown, state.past.long_views, state.past.surplus, state.past.likes, state.past.like_surplus],
         depth: state.depth,
         skips_in_row: state.skips_in_row,
         exposures: state.exposures,
@@ -101,9 +108,11 @@ pub fn decode(bytes: &[u8], catalogue: &Catalogue) -> Result<SessionState, Store
         snapshot.seen.iter().filter_map(|(video, at_s)| Some((find(&videos, *video)?, *at_s))).collect();
     // Ordered by number, and numbers may differ from those of the process that wrote this.
     seen.sort_unstable();
-    let action = |&(video, at_s, watch_ms, outcomes): &(u32, u32, u32, u16)| {
-        Some(Action { video: find(&videos, video)?, at_s, watch_ms, outcomes: Outcomes::from_bits(outcomes) })
+    let action = |&(video, at_s, watch_ds, outcomes, expected, expected_like): &(u32, u32, u16, u16, Rate, Rate)| {
+        let (video, outcomes) = (find(&videos, video)?, Outcomes::from_bits(outcomes));
+        Some(Action { video, at_s, watch_ds, outcomes, expected, expected_like })
     };
+    let [shown, long_views, surplus, likes, like_surplus] = snapshot.past;
     let list = |places: &[u32], numbers: &[Option<u32>]| -> Vec<u32> {
         places.iter().filter_map(|place| find(numbers, *place)).collect()
     };
@@ -122,6 +131,7 @@ pub fn decode(bytes: &[u8], catalogue: &Catalogue) -> Result<SessionState, Store
         blocked: list(&snapshot.blocked, &creators),
         reported: list(&snapshot.reported, &videos),
         profile: super::state::Profile::default(),
+        past: Past { shown, long_views, surplus, likes, like_surplus },
         depth: snapshot.depth,
         skips_in_row: snapshot.skips_in_row,
         exposures: snapshot.exposures,
@@ -145,7 +155,7 @@ pub fn rebuild(stored: &StoredSession, live: &crate::live::Live) -> Result<Sessi
 
 /// Applies an event that was applied before, under its number of then, so that later events never take a number twice.
 fn replay(state: &mut SessionState, activity: &Activity, live: &crate::live::Live) {
-    match live.resolve(&activity.event) {
+    match live.resolve_stored(activity) {
         Some(incoming) => {
             state.seq = activity.seq.saturating_sub(1);
             state.apply(&incoming);

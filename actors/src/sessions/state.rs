@@ -5,7 +5,10 @@ use std::collections::VecDeque;
 use foryou_schemas::{Country, Gender, Kind, User};
 
 use super::affinity::{Affinities, Affinity};
-use crate::catalogue::{Entry, VideoIndex};
+use crate::{
+    catalogue::{Entry, VideoIndex},
+    statistics::{Expected, Rate},
+};
 
 /// How many actions a session remembers one by one.
 pub const MAX_ACTIONS: usize = 100;
@@ -125,10 +128,14 @@ pub struct Action {
     pub video: VideoIndex,
     /// When it began, seconds since 1970.
     pub at_s: u32,
-    /// Watch time of the exposure, milliseconds.
-    pub watch_ms: u32,
+    /// Watch time of the exposure, tenths of a second; at most an hour and 49 minutes.
+    pub watch_ds: u16,
     /// What happened.
     pub outcomes: Outcomes,
+    /// Long-view rate that could be expected of the exposure, in steps of 1/65535.
+    pub expected: Rate,
+    /// Like rate that could be expected.
+    pub expected_like: Rate,
 }
 
 impl Action {
@@ -136,7 +143,7 @@ impl Action {
     fn viewed(&self) -> bool {
         let unwatched = Outcomes::VIEW.with(Outcomes::SKIP);
         let played = unwatched.with(Outcomes::LONG_VIEW).with(Outcomes::REWATCH);
-        self.watch_ms > 0 || self.outcomes.and(played) == unwatched
+        self.watch_ds > 0 || self.outcomes.and(played) == unwatched
     }
 }
 
@@ -157,6 +164,8 @@ pub struct Incoming {
     pub at_ms: i64,
     /// Dense number of the surface.
     pub surface: u16,
+    /// What the exposure could be expected to come to, as of the event.
+    pub expected: Expected,
 }
 
 /// What an event changed: all that statistics, labels and a repeated fold need to know of it.
@@ -176,6 +185,8 @@ pub struct Applied {
     pub lost: Outcomes,
     /// Watch time that was added.
     pub watch_ms: u32,
+    /// What the exposure could be expected to come to.
+    pub expected: Expected,
 }
 
 /// A video as served in a feed, not necessarily seen.
@@ -185,6 +196,51 @@ pub struct Served {
     pub video: VideoIndex,
     /// When, seconds since 1970.
     pub at_s: u32,
+}
+
+/// Sums over exposures: how many, what came of them, and how that differs from what could be expected.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Past {
+    /// Exposures.
+    pub shown: f32,
+    /// Long views.
+    pub long_views: f32,
+    /// Long views less expected ones.
+    pub surplus: f32,
+    /// Likes.
+    pub likes: f32,
+    /// Likes less expected ones.
+    pub like_surplus: f32,
+}
+
+impl Past {
+    /// Counts an exposure.
+    pub fn add(&mut self, action: &Action) {
+        self.shown += 1.0;
+        self.long_views += action.long_view();
+        self.surplus += action.surplus();
+        self.likes += action.like();
+        self.like_surplus += action.like_surplus();
+    }
+}
+
+impl Action {
+    /// 1 for a long view, else 0.
+    pub fn long_view(&self) -> f32 {
+        f32::from(u8::from(self.outcomes.any(Outcomes::LONG_VIEW)))
+    }
+    /// 1 for a like, else 0.
+    pub fn like(&self) -> f32 {
+        f32::from(u8::from(self.outcomes.any(Outcomes::LIKE)))
+    }
+    /// The long view less its expectation.
+    pub fn surplus(&self) -> f32 {
+        self.long_view() - self.expected.get()
+    }
+    /// The like less its expectation.
+    pub fn like_surplus(&self) -> f32 {
+        self.like() - self.expected_like.get()
+    }
 }
 
 /// The profile's part that the hot path reads.
@@ -240,6 +296,8 @@ pub struct SessionState {
     pub skips_in_row: u32,
     /// Exposures ever.
     pub exposures: u32,
+    /// Sums over the exposures that `actions` no longer holds.
+    pub past: Past,
     /// Time of the latest event, seconds since 1970.
     pub last_at_s: f64,
     /// Hashes of the latest event ids, a ring.
@@ -280,7 +338,8 @@ impl SessionState {
             _ => Outcomes::NONE,
         };
         action.outcomes = action.outcomes.with(gained).without(lost);
-        action.watch_ms = action.watch_ms.saturating_add(incoming.watch_ms);
+        let watch_ds = (incoming.watch_ms / 100).min(u32::from(u16::MAX)) as u16;
+        action.watch_ds = action.watch_ds.saturating_add(watch_ds);
         let applied = Applied {
             seq: self.seq,
             video: incoming.video,
@@ -289,6 +348,7 @@ impl SessionState {
             gained,
             lost,
             watch_ms: incoming.watch_ms,
+            expected: incoming.expected,
         };
         self.learn(incoming, &applied);
         while self.actions.len() > MAX_ACTIONS {
@@ -365,7 +425,14 @@ impl SessionState {
     }
 
     fn open(&mut self, incoming: &Incoming, at_s: f64) -> usize {
-        let action = Action { video: incoming.video, at_s: at_s as u32, watch_ms: 0, outcomes: Outcomes::NONE };
+        let action = Action {
+            video: incoming.video,
+            at_s: at_s as u32,
+            watch_ds: 0,
+            outcomes: Outcomes::NONE,
+            expected: incoming.expected.long_view,
+            expected_like: incoming.expected.like,
+        };
         let index = self.actions.iter().rposition(|a| a.at_s <= action.at_s).map_or(0, |i| i + 1);
         if self.actions.len() == self.actions.capacity() {
             self.actions.reserve_exact(16);
@@ -402,6 +469,7 @@ impl SessionState {
 
     fn retire_oldest(&mut self) {
         let Some(old) = self.actions.pop_front() else { return };
+        self.past.add(&old);
         match self.seen.binary_search_by_key(&old.video, |s| s.0) {
             Ok(i) => self.seen[i].1 = self.seen[i].1.max(old.at_s),
             Err(i) => self.seen.insert(i, (old.video, old.at_s)),

@@ -75,9 +75,11 @@ async fn the_queue_is_bounded_and_impressions_overflow() {
     }
     // Stopping drains.
     assert!(writer.try_submit(snapshot(9, 1)).is_ok() && supervisor.stop(DEADLINE).await.is_empty());
-    let stored = store.stored.lock();
-    assert_eq!((stored.impressions.len(), stored.snapshots.len()), (3, 5));
-    drop(stored);
+    let kept = {
+        let stored = store.stored.lock();
+        (stored.impressions.len(), stored.snapshots.len())
+    };
+    assert_eq!(kept, (3, 5));
     assert!(matches!(writer.try_submit(snapshot(9, 1)), Err(NotTaken::Closed)) && writer.flush().await.is_err());
 }
 

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::statistics::Expected;
 use foryou_schemas::Timestamp;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -18,7 +19,7 @@ fn event(video: VideoIndex, kind: Kind, at_ms: i64) -> Incoming {
         country: None,
     };
     let id = event_hash(&format!("{video} {kind:?} {at_ms}"));
-    Incoming { id, video, entry, kind, watch_ms, at_ms, surface: 0 }
+    Incoming { id, video, entry, kind, watch_ms, at_ms, surface: 0, expected: Expected::default() }
 }
 
 fn state_after(events: &[Incoming]) -> SessionState {
@@ -120,7 +121,7 @@ fn reactions_belong_to_their_exposure() {
         event(1, Kind::Comment, START_MS + 2 * HOUR_MS),
     ]);
     let of: Vec<_> =
-        state.actions.iter().map(|a| (a.video, a.watch_ms, a.outcomes.without(Outcomes::OPENED))).collect();
+        state.actions.iter().map(|a| (a.video, a.watch_ds, a.outcomes.without(Outcomes::OPENED))).collect();
     let played = Outcomes::VIEW;
     assert_eq!(
         of,

@@ -1,0 +1,187 @@
+//! Rows as bytes: a version, then postcard. What the key says is not repeated in the row.
+
+use foryou_actors::{
+    ports::store::{Activity, StoreError},
+    sessions::state::Outcomes,
+    statistics::{Expected, TallyKey},
+};
+use foryou_schemas::{
+    Country, CreatorId, Event, EventId, FeedId, Gender, Kind, Language, Status, Timestamp, User, UserId, Video, VideoId,
+};
+use serde::{Deserialize, Serialize};
+
+/// The version that is written. A reader keeps every older one; a field is added by a new version, never in place.
+const VERSION: u8 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct ActivityRow<'a> {
+    order: u64,
+    id: &'a str,
+    video: &'a str,
+    kind: Kind,
+    watch_ms: Option<u32>,
+    at_ms: i64,
+    #[serde(borrow)]
+    feed: Option<&'a str>,
+    position: Option<u32>,
+    surface: Option<&'a str>,
+    gained: u16,
+    lost: u16,
+    expected: Expected,
+}
+
+#[derive(Serialize, Deserialize)]
+struct UserRow<'a> {
+    age: Option<u8>,
+    #[serde(borrow)]
+    country: Option<&'a str>,
+    gender: Option<Gender>,
+    language: Option<&'a str>,
+    registered_at_ms: Option<i64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct VideoRow<'a> {
+    creator: &'a str,
+    category: &'a str,
+    duration_ms: u32,
+    published_at_ms: Option<i64>,
+    #[serde(borrow)]
+    tags: Vec<&'a str>,
+    title: Option<&'a str>,
+    language: Option<&'a str>,
+    country: Option<&'a str>,
+    age_rating: u8,
+    status: Status,
+}
+
+/// An activity row.
+pub fn write_activity(activity: &Activity) -> Result<Vec<u8>, StoreError> {
+    let event = &activity.event;
+    write(&ActivityRow {
+        order: activity.order,
+        id: event.id.as_str(),
+        video: event.video.as_str(),
+        kind: event.kind,
+        watch_ms: event.watch_ms,
+        at_ms: event.at.millis(),
+        feed: event.feed.as_ref().map(FeedId::as_str),
+        position: event.position,
+        surface: event.surface.as_deref(),
+        gained: activity.gained.bits(),
+        lost: activity.lost.bits(),
+        expected: activity.expected,
+    })
+}
+
+/// The row of `user`'s event number `seq`.
+pub fn read_activity(user: UserId, seq: u64, bytes: &[u8]) -> Result<Activity, StoreError> {
+    let row: ActivityRow<'_> = read("an activity row", bytes)?;
+    let event = Event {
+        id: id(row.id, EventId::new)?,
+        user,
+        video: id(row.video, VideoId::new)?,
+        kind: row.kind,
+        watch_ms: row.watch_ms,
+        at: instant(row.at_ms)?,
+        feed: row.feed.map(|feed| id(feed, FeedId::new)).transpose()?,
+        position: row.position,
+        surface: row.surface.map(Into::into),
+    };
+    let (gained, lost) = (Outcomes::from_bits(row.gained), Outcomes::from_bits(row.lost));
+    Ok(Activity { event, seq, order: row.order, gained, lost, expected: row.expected })
+}
+
+/// The event id alone.
+pub fn read_event_id(bytes: &[u8]) -> Result<EventId, StoreError> {
+    let row: ActivityRow<'_> = read("an activity row", bytes)?;
+    id(row.id, EventId::new)
+}
+
+/// A profile.
+pub fn write_user(user: &User) -> Result<Vec<u8>, StoreError> {
+    write(&UserRow {
+        age: user.age,
+        country: user.country.as_ref().map(Country::as_str),
+        gender: user.gender,
+        language: user.language.as_ref().map(Language::as_str),
+        registered_at_ms: user.registered_at.map(Timestamp::millis),
+    })
+}
+
+/// A profile.
+pub fn read_user(bytes: &[u8]) -> Result<User, StoreError> {
+    let row: UserRow<'_> = read("a profile", bytes)?;
+    Ok(User {
+        age: row.age,
+        country: row.country.map(|country| id(country, Country::parse)).transpose()?,
+        gender: row.gender,
+        language: row.language.map(|language| id(language, Language::parse)).transpose()?,
+        registered_at: row.registered_at_ms.map(instant).transpose()?,
+    })
+}
+
+/// A video.
+pub fn write_video(video: &Video) -> Result<Vec<u8>, StoreError> {
+    write(&VideoRow {
+        creator: video.creator.as_str(),
+        category: &video.category,
+        duration_ms: video.duration_ms,
+        published_at_ms: video.published_at.map(Timestamp::millis),
+        tags: video.tags.iter().map(AsRef::as_ref).collect(),
+        title: video.title.as_deref(),
+        language: video.language.as_ref().map(Language::as_str),
+        country: video.country.as_ref().map(Country::as_str),
+        age_rating: video.age_rating,
+        status: video.status,
+    })
+}
+
+/// A video.
+pub fn read_video(bytes: &[u8]) -> Result<Video, StoreError> {
+    let row: VideoRow<'_> = read("a video", bytes)?;
+    Ok(Video {
+        creator: id(row.creator, CreatorId::new)?,
+        category: row.category.into(),
+        duration_ms: row.duration_ms,
+        published_at: row.published_at_ms.map(instant).transpose()?,
+        tags: row.tags.into_iter().map(Into::into).collect(),
+        title: row.title.map(Into::into),
+        language: row.language.map(|language| id(language, Language::parse)).transpose()?,
+        country: row.country.map(|country| id(country, Country::parse)).transpose()?,
+        age_rating: row.age_rating,
+        status: row.status,
+    })
+}
+
+/// The key of a tally.
+pub fn write_tally_key(key: &TallyKey) -> Result<Vec<u8>, StoreError> {
+    write(key)
+}
+
+/// The key of a tally.
+pub fn read_tally_key(bytes: &[u8]) -> Result<TallyKey, StoreError> {
+    read("a tally's key", bytes)
+}
+
+fn write(row: &impl Serialize) -> Result<Vec<u8>, StoreError> {
+    postcard::to_extend(row, vec![VERSION]).map_err(|e| StoreError::Corrupt(format!("a row does not encode: {e}")))
+}
+
+fn read<'a, T: Deserialize<'a>>(what: &str, bytes: &'a [u8]) -> Result<T, StoreError> {
+    match bytes.split_first() {
+        Some((&VERSION, row)) => postcard::from_bytes(row).map_err(|e| StoreError::Corrupt(format!("{what}: {e}"))),
+        Some((version, _)) => Err(StoreError::Corrupt(format!(
+            "{what} of version {version}, and this foryou reads versions up to {VERSION}; start the newer foryou that wrote it"
+        ))),
+        None => Err(StoreError::Corrupt(format!("{what} is empty"))),
+    }
+}
+
+fn id<'a, T>(text: &'a str, parse: impl FnOnce(&'a str) -> Result<T, String>) -> Result<T, StoreError> {
+    parse(text).map_err(|reason| StoreError::Corrupt(format!("{text:?} {reason}")))
+}
+
+fn instant(ms: i64) -> Result<Timestamp, StoreError> {
+    Timestamp::from_millis(ms).ok_or_else(|| StoreError::Corrupt(format!("{ms} ms is no time")))
+}
