@@ -2,6 +2,7 @@
 
 pub mod affinity;
 mod arbiters;
+pub mod rare;
 pub mod registry;
 mod resident;
 mod session;

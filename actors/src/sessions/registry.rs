@@ -174,8 +174,8 @@ impl Shared {
     }
 
     /// Takes a session out of the registry, unless it has a successor there.
-    pub(super) fn forget(&self, user: &UserId, resident: &Arc<Resident>) {
-        let _has_successor = self.residents.pin().remove_if(user, |_, found| Arc::ptr_eq(found, resident));
+    pub(super) fn forget(&self, resident: &Arc<Resident>) {
+        let _has_successor = self.residents.pin().remove_if(&resident.user, |_, found| Arc::ptr_eq(found, resident));
     }
 
     pub(super) fn count_bytes(&self, change: i64) {
@@ -293,8 +293,9 @@ impl Sessions {
 
     /// Notes that a feed was served. Does not wait; where too much is on its way to the session, it is dropped and counted.
     pub fn served(&self, user: &UserId, videos: Vec<VideoIndex>, at: Timestamp) {
-        if let Ok(slot) = self.enter(user) {
-            let addr = slot.resident().addr.clone();
+        if let Ok(slot) = self.enter(user)
+            && let Some(addr) = slot.resident().addr()
+        {
             addr.do_send(NoteServed { videos, at, slot });
         }
     }
@@ -313,11 +314,13 @@ impl Sessions {
         for _ in 0..ATTEMPTS {
             let slot = self.enter(user)?;
             let (reply, erased) = oneshot::channel();
-            let addr = slot.resident().addr.clone();
-            addr.do_send(Erase { reply, slot });
+            let resident = slot.resident().clone();
+            if let Some(addr) = resident.addr() {
+                addr.do_send(Erase { reply, slot });
+            }
             match tokio::time::timeout(self.shared.settings.patience, erased).await {
                 Ok(Ok(erased)) => return erased,
-                Ok(Err(_left)) => {}
+                Ok(Err(_left)) => self.bury(&resident),
                 Err(_) => return Err(SessionError::TimedOut),
             }
         }
@@ -327,8 +330,8 @@ impl Sessions {
     /// Drops sessions from memory without saving them; the next touch loads what the store has.
     pub async fn discard(&self, users: impl IntoIterator<Item = UserId>) {
         for user in users {
-            if let Some(resident) = self.resident(&user) {
-                let _left_already = resident.addr.send(Discard).await;
+            if let Some(addr) = self.resident(&user).and_then(|resident| resident.addr()) {
+                let _left_already = addr.send(Discard).await;
             }
         }
     }
@@ -409,9 +412,9 @@ impl Sessions {
     }
 
     fn fall_asleep(&self, user: &UserId) -> Option<oneshot::Receiver<bool>> {
-        let resident = self.resident(user)?;
+        let addr = self.resident(user)?.addr()?;
         let (reply, slept) = oneshot::channel();
-        resident.addr.do_send(Sleep { reply });
+        addr.do_send(Sleep { reply });
         Some(slept)
     }
 
@@ -437,7 +440,7 @@ impl Sessions {
                     self.shared.counters.refused.fetch_add(1, Relaxed);
                     return Err(SessionError::Busy);
                 }
-                Err(Refused::Shut) => self.shared.forget(user, &resident),
+                Err(Refused::Shut) => self.shared.forget(&resident),
             }
         }
     }
@@ -445,14 +448,14 @@ impl Sessions {
     /// Makes an actor, unless somebody else just did.
     fn make(&self, user: &UserId) -> Arc<Resident> {
         let (sender, receiver) = channel(0);
-        let made = Resident::new(Addr::new(sender), self.now_ms());
+        let made = Resident::new(user.clone(), Addr::new(sender).downgrade(), self.now_ms());
         let residents = self.shared.residents.pin();
         let resident = residents.get_or_insert(user.clone(), made.clone()).clone();
         if Arc::ptr_eq(&resident, &made) {
-            let (shared, user, me) = (self.shared.clone(), user.clone(), made);
+            let (shared, me) = (self.shared.clone(), made);
             let arbiter = &self.handles[(event_hash(user.as_str()) % self.handles.len() as u64) as usize];
             arbiter.spawn_fn(move || {
-                Context::with_receiver(receiver).run(Session::new(shared, me, user));
+                Context::with_receiver(receiver).run(Session::new(shared, me));
             });
         }
         resident
@@ -479,22 +482,26 @@ impl Sessions {
         for _ in 0..ATTEMPTS {
             let slot = self.enter(user)?;
             let resident = slot.resident().clone();
-            match resident.addr.send(message(slot)).await {
-                Ok(answer) => return answer,
-                Err(_closed) => self.bury(user, &resident),
+            let answer = match resident.addr() {
+                Some(addr) => addr.send(message(slot)).await.ok(),
+                None => None,
+            };
+            match answer {
+                Some(answer) => return answer,
+                None => self.bury(&resident),
             }
         }
         Err(SessionError::Broken("its actor keeps failing".into()))
     }
 
     /// Makes way for a successor of an actor that did not answer.
-    fn bury(&self, user: &UserId, resident: &Arc<Resident>) {
+    fn bury(&self, resident: &Arc<Resident>) {
         if !resident.is_shut() && !self.shared.stopped.load(Relaxed) {
             // It did not leave: it panicked.
-            self.shared.crashed.lock().insert(user.clone());
+            self.shared.crashed.lock().insert(resident.user.clone());
             self.shared.counters.crashed.fetch_add(1, Relaxed);
             resident.shut();
         }
-        self.shared.forget(user, resident);
+        self.shared.forget(resident);
     }
 }

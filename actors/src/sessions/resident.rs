@@ -5,7 +5,8 @@ use std::sync::{
     atomic::{AtomicU32, AtomicU64, Ordering::SeqCst},
 };
 
-use actix::Addr;
+use actix::{Addr, WeakAddr};
+use foryou_schemas::UserId;
 
 use super::session::Session;
 
@@ -14,7 +15,9 @@ const SHUT: u32 = 1 << 31;
 
 /// One resident session.
 pub(super) struct Resident {
-    pub(super) addr: Addr<Session>,
+    pub(super) user: UserId,
+    /// A strong address would take two more allocations for as long as the session lives.
+    addr: WeakAddr<Session>,
     /// Milliseconds since the registry was started.
     touched: AtomicU64,
     /// How many messages are on their way, and whether the door is [`SHUT`].
@@ -30,8 +33,13 @@ pub(super) enum Refused {
 }
 
 impl Resident {
-    pub(super) fn new(addr: Addr<Session>, now_ms: u64) -> Arc<Self> {
-        Arc::new(Self { addr, touched: AtomicU64::new(now_ms), door: AtomicU32::new(0) })
+    pub(super) fn new(user: UserId, addr: WeakAddr<Session>, now_ms: u64) -> Arc<Self> {
+        Arc::new(Self { user, addr, touched: AtomicU64::new(now_ms), door: AtomicU32::new(0) })
+    }
+
+    /// The actor's address, while the actor lives.
+    pub(super) fn addr(&self) -> Option<Addr<Session>> {
+        self.addr.upgrade()
     }
 
     /// Lets one message set out, where fewer than `bound` do already.

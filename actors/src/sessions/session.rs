@@ -5,11 +5,12 @@ use std::sync::{
     atomic::{AtomicU8, Ordering::SeqCst},
 };
 
-use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
-use foryou_schemas::{Timestamp, User, UserId};
+use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, Running, WrapFuture};
+use foryou_schemas::{Timestamp, User};
 use tokio::sync::oneshot;
 
 use super::{
+    rare::Rare,
     registry::{SessionError, Shared},
     resident::{Resident, Slot},
     snapshot,
@@ -18,7 +19,7 @@ use super::{
 use crate::{catalogue::VideoIndex, ports::store::Batch};
 
 /// What a session costs beside its state's heap: actor, mailbox, registry entry (measured by `examples/sessions.rs`), bytes.
-const OVERHEAD_BYTES: usize = 1_400;
+const OVERHEAD_BYTES: usize = 850;
 /// The most requests that wait for one event to be applied.
 const MAX_WAITERS: usize = 32;
 
@@ -26,15 +27,14 @@ const MAX_WAITERS: usize = 32;
 pub(super) struct Session {
     shared: Arc<Shared>,
     me: Arc<Resident>,
-    user: UserId,
     state: Arc<SessionState>,
     /// Why it could not be loaded; it answers what is on its way with that, and leaves.
-    failed: Option<SessionError>,
-    waiters: Vec<Waiter>,
+    failed: Option<Box<SessionError>>,
+    waiters: Rare<Waiter>,
     /// The latest ticket under which events were applied.
     ticket: u64,
     /// What is counted for it in [`Shared`], bytes.
-    counted: usize,
+    counted: u32,
     /// Messages so far, to notice a touch while it falls asleep.
     touches: u32,
     /// Events since the latest snapshot.
@@ -42,6 +42,7 @@ pub(super) struct Session {
     /// Whether anything changed since the latest snapshot.
     dirty: bool,
     falling_asleep: bool,
+    leaving: bool,
 }
 
 struct Waiter {
@@ -137,60 +138,63 @@ impl Claim {
 }
 
 impl Session {
-    pub(super) fn new(shared: Arc<Shared>, me: Arc<Resident>, user: UserId) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, me: Arc<Resident>) -> Self {
         Self {
             shared,
             me,
-            user,
             state: Arc::default(),
             failed: None,
-            waiters: Vec::new(),
+            waiters: Rare::default(),
             ticket: 0,
             counted: 0,
             touches: 0,
             unsaved: 0,
             dirty: false,
             falling_asleep: false,
+            leaving: false,
         }
     }
 
     /// Counts a touch; fails where the session could not be loaded.
     fn touch(&mut self) -> Result<(), SessionError> {
         self.touches = self.touches.wrapping_add(1);
-        self.failed.clone().map_or(Ok(()), Err)
+        self.failed.as_deref().map_or(Ok(()), |error| Err(error.clone()))
     }
 
     fn recount(&mut self) {
         let bytes = OVERHEAD_BYTES + size_of::<SessionState>() + self.state.heap_bytes();
-        self.shared.count_bytes(bytes as i64 - self.counted as i64);
-        self.counted = bytes;
+        self.shared.count_bytes(bytes as i64 - i64::from(self.counted));
+        self.counted = bytes as u32;
+    }
+
+    fn go(&mut self, context: &mut Context<Self>) {
+        self.leaving = true;
+        context.stop();
     }
 
     fn uncount(&mut self) {
-        self.shared.count_bytes(-(std::mem::take(&mut self.counted) as i64));
+        self.shared.count_bytes(-i64::from(std::mem::take(&mut self.counted)));
     }
 
     fn wake_waiters(&mut self) {
-        let (state, mut at) = (&self.state, 0);
-        while at < self.waiters.len() {
-            if self.waiters[at].reply.is_closed() {
-                self.waiters.swap_remove(at);
-            } else if state.applied_lately(self.waiters[at].event) {
-                let _gave_up = self.waiters.swap_remove(at).reply.send(state.clone());
-            } else {
-                at += 1;
-            }
-        }
         if self.waiters.is_empty() {
-            self.waiters = Vec::new();
+            return;
         }
+        let state = &self.state;
+        let waiting = std::mem::take(self.waiters.list());
+        let (applied, waiting): (Vec<Waiter>, Vec<Waiter>) =
+            waiting.into_iter().partition(|waiter| state.applied_lately(waiter.event));
+        for waiter in applied {
+            let _gave_up = waiter.reply.send(state.clone());
+        }
+        self.waiters = waiting.into_iter().filter(|waiter| !waiter.reply.is_closed()).collect();
     }
 
     /// After a failed load: leaves as soon as the last message has its answer. `slot` is the one that was just answered.
     fn leave_if_failed(&mut self, slot: Slot, context: &mut Context<Self>) {
         drop(slot);
         if self.failed.is_some() && self.me.on_their_way() == 0 {
-            context.stop();
+            self.go(context);
         }
     }
 
@@ -203,7 +207,7 @@ impl Session {
             return self.leave(touches, reply, context);
         }
         let bytes = snapshot::encode(&self.state, &self.shared.live.catalogue_full());
-        let batch = Batch { snapshots: vec![(self.user.clone(), self.state.seq, bytes)], ..Batch::default() };
+        let batch = Batch { snapshots: vec![(self.me.user.clone(), self.state.seq, bytes)], ..Batch::default() };
         // Queued here and now: an erasure that comes next flushes the writer before it erases.
         let Ok(receipt) = self.shared.writer.try_submit(batch) else { return self.stay(reply) };
         context.spawn(receipt.durable().into_actor(self).map(move |durable, session, context| match durable {
@@ -222,10 +226,10 @@ impl Session {
         if self.touches != touches || !self.me.shut_if_idle() {
             return self.stay(reply);
         }
-        self.shared.forget(&self.user, &self.me);
+        self.shared.forget(&self.me);
         self.shared.counters.slept();
         self.uncount();
-        context.stop();
+        self.go(context);
         let _gave_up = reply.send(true);
     }
 }
@@ -233,10 +237,15 @@ impl Session {
 impl Actor for Session {
     type Context = Context<Self>;
 
+    fn stopping(&mut self, _context: &mut Self::Context) -> Running {
+        // Nobody holds a strong address for long, and that is no reason to stop.
+        if self.leaving { Running::Stop } else { Running::Continue }
+    }
+
     fn started(&mut self, context: &mut Self::Context) {
         // Bounded by the door instead, which also refuses: an actix sender that finds a mailbox full clones itself a place.
         context.set_mailbox_capacity(0);
-        let load = self.shared.clone().load(self.user.clone());
+        let load = self.shared.clone().load(self.me.user.clone());
         context.wait(load.into_actor(self).map(|loaded, session, context| match loaded {
             Ok(state) => {
                 session.state = Arc::new(state);
@@ -244,13 +253,13 @@ impl Actor for Session {
                 session.shared.counters.woken();
             }
             Err(error) => {
-                tracing::warn!(user = session.user.as_str(), %error, "a session could not be loaded");
-                session.failed = Some(error.into());
+                tracing::warn!(user = session.me.user.as_str(), %error, "a session could not be loaded");
+                session.failed = Some(Box::new(error.into()));
                 session.me.shut();
-                session.shared.forget(&session.user, &session.me);
+                session.shared.forget(&session.me);
                 session.shared.counters.load_failed();
                 if session.me.on_their_way() == 0 {
-                    context.stop();
+                    session.go(context);
                 }
             }
         }));
@@ -305,7 +314,7 @@ impl Handler<View> for Session {
             return Ok(Viewed::Later(state, None));
         }
         let (reply, later) = oneshot::channel();
-        self.waiters.push(Waiter { event, reply });
+        self.waiters.list().push(Waiter { event, reply });
         Ok(Viewed::Later(state, Some(later)))
     }
 }
@@ -345,7 +354,7 @@ impl Handler<Erase> for Session {
             let _gave_up = erase.reply.send(Err(error));
             return self.leave_if_failed(erase.slot, context);
         }
-        let (shared, user, ticket) = (self.shared.clone(), self.user.clone(), self.ticket);
+        let (shared, user, ticket) = (self.shared.clone(), self.me.user.clone(), self.ticket);
         let work = async move {
             // What is on its way to the store would bring the person back.
             shared.writer.tickets().reached(ticket).await;
@@ -362,8 +371,8 @@ impl Handler<Erase> for Session {
             let _gave_up = erase.reply.send(erased);
             drop(erase.slot);
             if session.me.shut_if_idle() {
-                session.shared.forget(&session.user, &session.me);
-                context.stop();
+                session.shared.forget(&session.me);
+                session.go(context);
             }
         }));
     }
@@ -392,7 +401,7 @@ impl Handler<Discard> for Session {
 
     fn handle(&mut self, _discard: Discard, context: &mut Self::Context) {
         self.me.shut();
-        self.shared.forget(&self.user, &self.me);
-        context.stop();
+        self.shared.forget(&self.me);
+        self.go(context);
     }
 }

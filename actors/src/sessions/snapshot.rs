@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     affinity::{Affinities, Affinity},
+    rare::Rare,
     state::{Action, Outcomes, Past, RECENT_IDS, Served, SessionState},
 };
 use crate::{
@@ -39,7 +40,7 @@ pub struct Snapshot {
     skips_in_row: u32,
     exposures: u32,
     last_at_s: f64,
-    recent_ids: [u64; RECENT_IDS],
+    recent_ids: [u32; RECENT_IDS],
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -113,7 +114,7 @@ pub fn decode(bytes: &[u8], catalogue: &Catalogue) -> Result<SessionState, Store
         Some(Action { video, at_s, watch_ds, outcomes, expected, expected_like })
     };
     let [shown, long_views, surplus, likes, like_surplus] = snapshot.past;
-    let list = |places: &[u32], numbers: &[Option<u32>]| -> Vec<u32> {
+    let list = |places: &[u32], numbers: &[Option<u32>]| -> Rare<u32> {
         places.iter().filter_map(|place| find(numbers, *place)).collect()
     };
     Ok(SessionState {
@@ -121,7 +122,7 @@ pub fn decode(bytes: &[u8], catalogue: &Catalogue) -> Result<SessionState, Store
         actions: snapshot.actions.iter().filter_map(action).collect(),
         categories: affinities(&snapshot.category_taste, |place| find(&categories, place)),
         creators: affinities(&snapshot.creator_taste, |place| find(&creators, place)),
-        seen,
+        seen: seen.into_iter().collect(),
         served: snapshot
             .served
             .iter()

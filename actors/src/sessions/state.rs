@@ -4,7 +4,10 @@ use std::collections::VecDeque;
 
 use foryou_schemas::{Country, Gender, Kind, User};
 
-use super::affinity::{Affinities, Affinity};
+use super::{
+    affinity::{Affinities, Affinity},
+    rare::Rare,
+};
 use crate::{
     catalogue::{Entry, VideoIndex},
     statistics::{Expected, Rate},
@@ -279,15 +282,15 @@ pub struct SessionState {
     /// Taste by creator.
     pub creators: Affinities,
     /// Seen videos that `actions` no longer holds: `(video, seconds since 1970)`, ordered by video.
-    pub seen: Vec<(VideoIndex, u32)>,
+    pub seen: Rare<(VideoIndex, u32)>,
     /// Latest servings, oldest first.
     pub served: VecDeque<Served>,
     /// Followed creators, in the order of following.
-    pub followed: Vec<u32>,
+    pub followed: Rare<u32>,
     /// Blocked creators.
-    pub blocked: Vec<u32>,
+    pub blocked: Rare<u32>,
     /// Reported videos: never shown again, whatever the seen window.
-    pub reported: Vec<VideoIndex>,
+    pub reported: Rare<VideoIndex>,
     /// Age, country, gender.
     pub profile: Profile,
     /// Exposures in the current visit.
@@ -300,8 +303,8 @@ pub struct SessionState {
     pub past: Past,
     /// Time of the latest event, seconds since 1970.
     pub last_at_s: f64,
-    /// Hashes of the latest event ids, a ring.
-    pub(super) recent_ids: [u64; RECENT_IDS],
+    /// The lower halves of the latest event ids' hashes, a ring.
+    pub(super) recent_ids: [u32; RECENT_IDS],
 }
 
 pub(super) const RECENT_IDS: usize = 16;
@@ -324,7 +327,7 @@ impl SessionState {
     pub fn apply(&mut self, incoming: &Incoming) -> Applied {
         let at_s = incoming.at_ms as f64 / 1e3;
         self.seq += 1;
-        self.recent_ids[(self.seq % RECENT_IDS as u64) as usize] = incoming.id;
+        self.recent_ids[(self.seq % RECENT_IDS as u64) as usize] = incoming.id as u32;
         let says = Outcomes::of(incoming.kind, incoming.watch_ms, incoming.entry.duration_ms);
         let (index, opened) = match self.exposure_of(incoming) {
             Some(index) => (self.begin_earlier(index, at_s), Outcomes::NONE),
@@ -357,9 +360,9 @@ impl SessionState {
         applied
     }
 
-    /// Whether the event is among the latest that were applied.
+    /// Whether the event (by its [`event_hash`]) is among the latest that were applied; wrongly so once in 268 million times.
     pub fn applied_lately(&self, event: u64) -> bool {
-        self.recent_ids.contains(&event)
+        self.recent_ids.contains(&(event as u32))
     }
 
     /// Notes that a feed with these videos was served at `at_s` (seconds since 1970).
@@ -387,9 +390,11 @@ impl SessionState {
         }
         of::<Action>(self.actions.capacity())
             + of::<Affinity>(self.categories.rows.capacity() + self.creators.rows.capacity())
-            + of::<(VideoIndex, u32)>(self.seen.capacity())
             + of::<Served>(self.served.capacity())
-            + of::<u32>(self.followed.capacity() + self.blocked.capacity() + self.reported.capacity())
+            + self.seen.heap_bytes()
+            + self.followed.heap_bytes()
+            + self.blocked.heap_bytes()
+            + self.reported.heap_bytes()
     }
 
     fn exposure_of(&self, incoming: &Incoming) -> Option<usize> {
@@ -435,7 +440,7 @@ impl SessionState {
         };
         let index = self.actions.iter().rposition(|a| a.at_s <= action.at_s).map_or(0, |i| i + 1);
         if self.actions.len() == self.actions.capacity() {
-            self.actions.reserve_exact(16);
+            self.actions.reserve_exact(8);
         }
         self.actions.insert(index, action);
         self.exposures += 1;
@@ -470,20 +475,21 @@ impl SessionState {
     fn retire_oldest(&mut self) {
         let Some(old) = self.actions.pop_front() else { return };
         self.past.add(&old);
-        match self.seen.binary_search_by_key(&old.video, |s| s.0) {
-            Ok(i) => self.seen[i].1 = self.seen[i].1.max(old.at_s),
-            Err(i) => self.seen.insert(i, (old.video, old.at_s)),
+        let seen = self.seen.list();
+        match seen.binary_search_by_key(&old.video, |s| s.0) {
+            Ok(i) => seen[i].1 = seen[i].1.max(old.at_s),
+            Err(i) => seen.insert(i, (old.video, old.at_s)),
         }
-        if self.seen.len() > MAX_SEEN {
-            let oldest = self.seen.iter().enumerate().min_by_key(|(_, s)| s.1).map(|(i, _)| i);
-            oldest.map(|i| self.seen.remove(i));
+        if seen.len() > MAX_SEEN {
+            let oldest = seen.iter().enumerate().min_by_key(|(_, s)| s.1).map(|(i, _)| i);
+            oldest.map(|i| seen.remove(i));
         }
     }
 }
 
-fn add(list: &mut Vec<u32>, value: u32) {
+fn add(list: &mut Rare<u32>, value: u32) {
     if !list.contains(&value) {
-        list.push(value);
+        list.list().push(value);
     }
 }
 

@@ -75,6 +75,9 @@ async fn subscribers_hear_what_concerns_them() {
     rig.ingest(&many).await;
     rig.subscriptions.release_swapped("r2");
     assert_eq!(one.next().await, Some(Notice::Release("r2".into())));
+    while rig.subscriptions.dropped() < 80 - 32 + 1 {
+        tokio::task::yield_now().await;
+    }
     let waiting = std::iter::from_fn(|| two.try_next()).count();
     assert_eq!((waiting, rig.subscriptions.dropped()), (32, 80 - 32 + 1));
     drop((one, two));

@@ -101,7 +101,7 @@ async fn services_stop_the_last_one_first() {
     // A queue whose senders are gone would end a service by itself: see that it is told apart from a stop.
     let supervisor = Supervisor::start(RestartPolicy { budget: 0, ..RestartPolicy::default() }, services.into()).await;
     let supervisor = supervisor.unwrap();
-    assert!(!supervisor.ready().await);
+    supervisor.probe("a").unwrap().until(|s| *s == ServiceState::Failed).await;
     assert!(supervisor.unready()[0].contains("ended by itself"));
     supervisor.stop(DEADLINE).await;
     order.close();
