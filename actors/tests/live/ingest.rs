@@ -50,7 +50,8 @@ async fn agree(rig: &Rig, events: &[Event]) {
     let mut fold = Fold::default();
     fold.live.publish_catalogue(rig.live.catalogue_full().as_ref().clone());
     for stored in &activity {
-        let folded = fold.apply(stored.event.clone()).unwrap();
+        let incoming = fold.live.resolve_stored(stored).unwrap();
+        let folded = fold.apply_resolved(stored.event.clone(), &incoming);
         assert_eq!((&folded.activity.gained, &folded.activity.lost), (&stored.gained, &stored.lost));
         assert_eq!((folded.activity.seq, folded.activity.order), (stored.seq, stored.order));
     }
