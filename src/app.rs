@@ -24,8 +24,9 @@ use foryou_actors::{
 };
 
 use crate::{
+    brokers::embedded::{BusSettings, EmbeddedBus},
     clock::{Clock, Ids},
-    config::{Config, StoreKind, threads},
+    config::{BusKind, Config, StoreKind, threads},
     http::{self, Claims},
     stores::embedded::EmbeddedStore,
     telemetry::Metrics,
@@ -75,6 +76,24 @@ pub fn open_store(config: &Config) -> anyhow::Result<Arc<dyn FeatureStore>> {
     match config.store.kind {
         StoreKind::Embedded => Ok(Arc::new(EmbeddedStore::open(&config.data.dir.join("store"))?)),
     }
+}
+
+/// Opens the event bus that the configuration names.
+pub fn open_bus(config: &Config) -> anyhow::Result<Arc<dyn EventBus>> {
+    let settings = BusSettings {
+        partitions: config.bus.partitions.get() as u16,
+        max_unacked: config.bus.max_depth.count(),
+        ..BusSettings::default()
+    };
+    match config.bus.kind {
+        BusKind::Embedded => Ok(Arc::new(EmbeddedBus::open(&config.data.dir.join("bus"), settings)?)),
+    }
+}
+
+/// Starts everything as configured; `listener` is bound.
+pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Application> {
+    let (store, bus) = (open_store(&config)?, open_bus(&config)?);
+    Application::start_on(config, listener, store, bus).await
 }
 
 /// The running server: the engine, and HTTP in front of it.

@@ -1,1 +1,3 @@
-//! brokers.
+//! Event buses: the implementations of [`foryou_actors::ports::bus::EventBus`].
+
+pub mod embedded;

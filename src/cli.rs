@@ -15,6 +15,7 @@ pub mod migrate;
 pub mod recommend;
 pub mod release;
 pub mod replay;
+pub mod serve;
 pub mod train;
 
 /// The real-time "For You" feed server for short video.
@@ -33,6 +34,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the server.
+    Serve(serve::Args),
     /// Bring data into the store.
     #[command(subcommand)]
     Import(import::Source),
@@ -79,6 +82,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     telemetry::init(&config.log)?;
     let context = Context { config, json: cli.json };
     match cli.command {
+        Command::Serve(args) => serve::run(args, context),
         Command::Import(source) => import::run(source, context),
         Command::Migrate => migrate::run(&context),
         Command::Config(action) => config::run(action, &context),

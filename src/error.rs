@@ -220,7 +220,6 @@ impl From<SessionError> for Problem {
             SessionError::Unavailable(_) | SessionError::TimedOut | SessionError::Stopped => {
                 Self::away("The user's session does not answer now", error)
             }
-            SessionError::Broken(_) => Self::internal(error),
         }
     }
 }

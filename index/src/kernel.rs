@@ -14,13 +14,16 @@ use std::sync::LazyLock;
 
 pub use crate::rows::Line;
 
+/// Inner products of a query with rows picked by id: query, rows, ids, out.
+type Gather = fn(&[Line], &[Line], &[u32], &mut [f32]);
+
 /// One implementation of the arithmetic. Rows are `query.len()` lines each.
 #[derive(Clone, Copy, Debug)]
 pub struct Kernel {
     /// `"avx512"`, `"avx2"` or `"scalar"`.
     pub name: &'static str,
     scan: fn(&[Line], &[Line], &mut [f32]),
-    gather: fn(&[Line], &[Line], &[u32], &mut [f32]),
+    gather: Gather,
     squared_distance: fn(&[f32], &[f32]) -> f32,
 }
 

@@ -32,7 +32,6 @@ pub struct FeedBench {
 
 /// What came out; see the contract, section 5.
 #[derive(Debug, Serialize)]
-#[expect(missing_docs, reason = "named by the contract")]
 pub struct FeedReport {
     #[serde(flatten)]
     pub head: Head,

@@ -29,7 +29,6 @@ pub struct FreshnessBench {
 
 /// What came out; see the contract, section 5.
 #[derive(Debug, Serialize)]
-#[expect(missing_docs, reason = "named by the contract")]
 pub struct FreshnessReport {
     #[serde(flatten)]
     pub head: Head,

@@ -37,7 +37,6 @@ pub struct IngestBench {
 
 /// What came out; see the contract, section 5. Latency is from the scheduled start to 202, that is until durable.
 #[derive(Debug, Serialize)]
-#[expect(missing_docs, reason = "named by the contract")]
 pub struct IngestReport {
     #[serde(flatten)]
     pub head: Head,
@@ -72,7 +71,8 @@ pub async fn run(settings: IngestBench, onnxruntime: String) -> Result<IngestRep
     let rate = settings.rate / batch as f64;
     let outcome = open_loop(server.address, rate, duration, settings.connections, request).await?;
     let waiting = Instant::now();
-    let (lost, doubled) = verify(&server, &accepted.lock().clone()).await?;
+    let accepted = accepted.lock().clone();
+    let (lost, doubled) = verify(&server, &accepted).await?;
     let applied_after_s = waiting.elapsed().as_secs_f64();
     let events = (outcome.done * batch).max(1) as f64;
     Ok(IngestReport {

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use anyhow::Context as _;
 
 use super::Context;
-use crate::app::Application;
+use crate::app;
 
 /// The command's arguments.
 #[derive(Debug, Clone, clap::Args)]

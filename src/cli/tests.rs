@@ -13,14 +13,16 @@ fn the_definition_is_sound() {
 
 #[test]
 fn the_configuration_may_be_named_anywhere() {
-    for line in ["--config a.toml serve", "serve --config a.toml", "import kuairand data --json --config a.toml"] {
+    for line in
+        ["--config a.toml migrate", "config check --config a.toml", "import kuairand data --json --config a.toml"]
+    {
         assert_eq!(parse(line).unwrap().config, Some("a.toml".into()), "{line}");
     }
 }
 
 #[test]
 fn wrong_usage_exits_with_2() {
-    for line in ["fly", "import", "import kuairand", "import jsonl", "serve --fast", "config"] {
+    for line in ["fly", "import", "import kuairand", "import jsonl", "migrate --fast", "config"] {
         assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
     }
     assert_eq!(parse("--version").unwrap_err().kind(), ErrorKind::DisplayVersion);

@@ -106,7 +106,7 @@ impl Trends {
         }
         trends.everywhere.iter_mut().for_each(|list| keep_best(list, TOP));
         trends.countries.values_mut().for_each(|list| keep_best(list, TOP_OF_COUNTRY));
-        fresh.sort_unstable_by(|a, b| b.1.cmp(&a.1));
+        fresh.sort_unstable_by_key(|f| std::cmp::Reverse(f.1));
         trends.fresh = fresh.into_iter().take(TOP).map(|f| f.0).collect();
         trends
     }

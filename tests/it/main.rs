@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step fails the test")]
 
 mod addresses;
-mod bus;
 mod catalogue;
 mod events;
 mod operations;

@@ -2,7 +2,7 @@
 
 use std::{net::TcpListener, path::Path, thread::JoinHandle, time::Duration};
 
-use foryou::{app::Application, config::Config};
+use foryou::config::Config;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -82,10 +82,7 @@ impl Server {
         let (started, address) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let application = {
-                    let store = foryou::app::open_store(&config).unwrap();
-                    Application::start_on(config, listener, store, crate::bus::MemoryBus::new()).await.unwrap()
-                };
+                let application = foryou::app::start(config, listener).await.unwrap();
                 started.send(application.address()).unwrap();
                 application.run_until(async { _ = stopped.await }).await.unwrap();
             });

@@ -99,7 +99,7 @@ struct Job {
     at: Instant,
     /// Somebody waits for it, so it does not linger.
     urgent: bool,
-    _room: OwnedSemaphorePermit,
+    room: OwnedSemaphorePermit,
 }
 
 impl FeatureWriter {
@@ -169,7 +169,7 @@ impl FeatureWriter {
 
     fn enqueue(&self, batch: Batch, ticket: Option<u64>, urgent: bool, room: OwnedSemaphorePermit) -> Receipt {
         let (done, receipt) = oneshot::channel();
-        let job = Job { batch, ticket, done, at: Instant::now(), urgent, _room: room };
+        let job = Job { batch, ticket, done, at: Instant::now(), urgent, room };
         self.0.jobs.lock().push_back(job);
         self.0.arrived.notify_one();
         Receipt(receipt)
@@ -214,6 +214,7 @@ impl Service for Writer {
                 if let Some(ticket) = job.ticket {
                     self.0.tickets.complete(ticket);
                 }
+                drop(job.room);
                 let _not_awaited = job.done.send(());
             }
             context.probe.handled(written, started.elapsed());

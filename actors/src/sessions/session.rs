@@ -166,6 +166,10 @@ impl Session {
         self.counted = bytes;
     }
 
+    fn uncount(&mut self) {
+        self.shared.count_bytes(-(std::mem::take(&mut self.counted) as i64));
+    }
+
     fn wake_waiters(&mut self) {
         let (state, mut at) = (&self.state, 0);
         while at < self.waiters.len() {
@@ -220,6 +224,7 @@ impl Session {
         }
         self.shared.forget(&self.user, &self.me);
         self.shared.counters.slept();
+        self.uncount();
         context.stop();
         let _gave_up = reply.send(true);
     }
@@ -254,7 +259,7 @@ impl Actor for Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.shared.count_bytes(-(self.counted as i64));
+        self.uncount();
     }
 }
 

@@ -138,6 +138,15 @@ pub struct Action {
     pub expected_like: Rate,
 }
 
+impl Action {
+    /// Whether a view was counted. A finish or a rewatch counts as played but is no view: its view may still come.
+    fn viewed(&self) -> bool {
+        let unwatched = Outcomes::VIEW.with(Outcomes::SKIP);
+        let played = unwatched.with(Outcomes::LONG_VIEW).with(Outcomes::REWATCH);
+        self.watch_ds > 0 || self.outcomes.and(played) == unwatched
+    }
+}
+
 /// An event as a session takes it: names resolved to dense numbers.
 #[derive(Debug, Clone, Copy)]
 pub struct Incoming {
@@ -310,15 +319,15 @@ impl SessionState {
 
     /// Folds one event in. The caller sees to it that each event comes once.
     ///
-    /// An event joins the latest exposure of its video when that is less than [`VISIT_GAP_S`] away, but a second view is an
-    /// exposure of its own. A late event is put where its time belongs.
+    /// An event joins the nearest exposure of its video when that is less than [`VISIT_GAP_S`] away, but a second view is an
+    /// exposure of its own. A late event is put where its time belongs, so that the order of arrival does not matter.
     pub fn apply(&mut self, incoming: &Incoming) -> Applied {
         let at_s = incoming.at_ms as f64 / 1e3;
         self.seq += 1;
         self.recent_ids[(self.seq % RECENT_IDS as u64) as usize] = incoming.id;
         let says = Outcomes::of(incoming.kind, incoming.watch_ms, incoming.entry.duration_ms);
         let (index, opened) = match self.exposure_of(incoming) {
-            Some(index) => (index, Outcomes::NONE),
+            Some(index) => (self.begin_earlier(index, at_s), Outcomes::NONE),
             None => (self.open(incoming, at_s), Outcomes::OPENED),
         };
         let action = &mut self.actions[index];
@@ -385,12 +394,34 @@ impl SessionState {
 
     fn exposure_of(&self, incoming: &Incoming) -> Option<usize> {
         let at_s = incoming.at_ms as f64 / 1e3;
-        let index = self.actions.iter().rposition(|a| a.video == incoming.video)?;
-        let action = &self.actions[index];
-        let near = (at_s - f64::from(action.at_s)).abs() <= VISIT_GAP_S;
-        let again = incoming.kind == Kind::View && action.outcomes.any(Outcomes::VIEW);
-        let settles = matches!(incoming.kind, Kind::Unlike | Kind::Unfollow);
-        ((near && !again) || settles).then_some(index)
+        let taken_back = match incoming.kind {
+            Kind::Unlike => Outcomes::LIKE,
+            Kind::Unfollow => Outcomes::FOLLOW,
+            _ => Outcomes::NONE,
+        };
+        let of_video = || self.actions.iter().enumerate().filter(|(_, a)| a.video == incoming.video).rev();
+        if taken_back != Outcomes::NONE {
+            let holds = of_video().find(|(_, a)| a.outcomes.any(taken_back));
+            return holds.or(of_video().next()).map(|(index, _)| index);
+        }
+        let away = |action: &Action| (at_s - f64::from(action.at_s)).abs();
+        of_video()
+            .filter(|(_, a)| away(a) <= VISIT_GAP_S && !(incoming.kind == Kind::View && a.viewed()))
+            .min_by(|(_, a), (_, b)| away(a).total_cmp(&away(b)))
+            .map(|(index, _)| index)
+    }
+
+    /// Moves the beginning of an exposure back to an event of it that came late. Returns its place.
+    fn begin_earlier(&mut self, index: usize, at_s: f64) -> usize {
+        let Some(mut action) = self.actions.get(index).copied() else { return index };
+        if at_s as u32 >= action.at_s || f64::from(action.at_s) - at_s > VISIT_GAP_S {
+            return index;
+        }
+        action.at_s = at_s as u32;
+        self.actions.remove(index);
+        let place = self.actions.iter().rposition(|a| a.at_s <= action.at_s).map_or(0, |i| i + 1);
+        self.actions.insert(place, action);
+        place
     }
 
     fn open(&mut self, incoming: &Incoming, at_s: f64) -> usize {
@@ -455,3 +486,6 @@ fn add(list: &mut Vec<u32>, value: u32) {
         list.push(value);
     }
 }
+
+#[cfg(test)]
+mod tests;

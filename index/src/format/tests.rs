@@ -13,7 +13,7 @@ fn index() -> Index {
     index
 }
 
-fn load(path: &PathBuf) -> Result<Index, IndexError> {
+fn load(path: &std::path::Path) -> Result<Index, IndexError> {
     Index::load(path, IndexConfig { exact_below: 0, ..IndexConfig::new(2) })
 }
 

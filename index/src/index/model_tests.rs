@@ -115,7 +115,7 @@ proptest! {
                     index = Index::load(&path, config.clone()).unwrap();
                 }
                 Op::Search(query, k, modulus) => {
-                    let filter = |item: u32| item % modulus == 0;
+                    let filter = |item: u32| item.is_multiple_of(modulus);
                     prop_assert_eq!(index.search(&query, k, 1000, filter).unwrap(), model.best(query, k, 1.0, filter));
                 }
                 Op::Similar(item, k) => {

@@ -185,4 +185,3 @@ fn id<'a, T>(text: &'a str, parse: impl FnOnce(&'a str) -> Result<T, String>) ->
 fn instant(ms: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_millis(ms).ok_or_else(|| StoreError::Corrupt(format!("{ms} ms is no time")))
 }
-

@@ -1,0 +1,265 @@
+//! The event bus of a single node: an append-only log in a folder, with one `fdatasync` for all events that wait for it.
+//!
+//! It has files of its own rather than keyspaces of the feature store: a queue is the worst case of a merge tree (every event
+//! is written, compacted and deleted again), and events must not wait for the store's commits.
+
+mod quarantine;
+mod queue;
+mod record;
+mod segments;
+mod subscription;
+mod writer;
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use foryou_actors::ports::bus::{BusError, EventBus, PARTITIONS, Subscription, partition_of};
+use foryou_schemas::Event;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot};
+
+use quarantine::Quarantine;
+pub use quarantine::Quarantined;
+use queue::{Entry, Queue};
+use segments::Segments;
+use writer::{Job, Mailbox};
+
+/// The bounds of an [`EmbeddedBus`].
+#[derive(Debug, Clone)]
+pub struct BusSettings {
+    /// How many partitions the users are spread over.
+    pub partitions: u16,
+    /// The most events that may be published and not settled.
+    pub max_unacked: usize,
+    /// The most bytes of JSON that they may have together; they are held in memory.
+    pub max_unacked_bytes: usize,
+    /// Bytes after which the log goes on in a new file.
+    pub segment_bytes: u64,
+    /// What a publisher is told to wait when the bus is full.
+    pub retry_after: Duration,
+}
+
+impl Default for BusSettings {
+    fn default() -> Self {
+        Self {
+            partitions: PARTITIONS,
+            max_unacked: 100_000,
+            max_unacked_bytes: 128 << 20,
+            segment_bytes: 16 << 20,
+            retry_after: Duration::from_millis(100),
+        }
+    }
+}
+
+/// An event bus in a folder of this machine, for the process that has it open.
+///
+/// Subscriptions take turns: the first one gets everything, the next takes over when it is dropped. An event that was there
+/// at a start, not settled, counts as delivered once before, since that cannot be told.
+pub struct EmbeddedBus {
+    shared: Arc<Shared>,
+    writer: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    settings: BusSettings,
+    /// Never held while waiting for the disk.
+    queue: Mutex<Queue>,
+    /// Held for writes to the page cache at most.
+    segments: Mutex<Segments>,
+    quarantine: Mutex<Quarantine>,
+    quarantined: AtomicU64,
+    mailbox: Mailbox,
+    /// There may be something to deliver.
+    arrived: Notify,
+    /// Locks the folder as long as anybody can write to it.
+    _lock: File,
+}
+
+impl EmbeddedBus {
+    /// Opens the bus in `dir`, which is made when it is not there. One process at a time can have it open.
+    pub fn open(dir: &Path, settings: BusSettings) -> Result<Self, BusError> {
+        let failed = |error: io::Error| BusError::Away(format!("{} does not open: {error}", dir.display()));
+        fs::create_dir_all(dir).map_err(failed)?;
+        let lock = lock(dir)?;
+        let starts = Starts::read(dir).map_err(failed)?;
+        let mut queue = Queue::default();
+        let (segments, log) = segments::open(dir, settings.segment_bytes, |event| {
+            let (redelivered, payload) = (starts.since(event.tag) + 1, event.payload.into());
+            queue.push(event.tag, Entry { partition: event.partition, redelivered, payload });
+        })
+        .map_err(failed)?;
+        starts.write(dir, log.next_tag(), queue.first()).map_err(failed)?;
+        let quarantine = Quarantine::open(&dir.join("quarantine")).map_err(failed)?;
+        let shared = Arc::new(Shared {
+            settings,
+            queue: Mutex::new(queue),
+            segments: Mutex::new(segments),
+            quarantined: AtomicU64::new(quarantine.len() as u64),
+            quarantine: Mutex::new(quarantine),
+            mailbox: Mailbox::default(),
+            arrived: Notify::new(),
+            _lock: lock,
+        });
+        let writer = std::thread::Builder::new()
+            .name("bus-writer".into())
+            .spawn({
+                let shared = shared.clone();
+                move || writer::run(&shared, log)
+            })
+            .map_err(failed)?;
+        Ok(Self { shared, writer: Some(writer) })
+    }
+
+    /// Ends every subscription and refuses what is published from now on. What was published stays.
+    pub fn close(&self) {
+        self.shared.queue.lock().close();
+        self.shared.mailbox.stop();
+        self.shared.arrived.notify_waiters();
+    }
+
+    /// How many events were kept aside.
+    pub fn quarantine_count(&self) -> u64 {
+        self.shared.quarantined.load(Ordering::Relaxed)
+    }
+
+    /// Up to `limit` of the events kept aside, in order, from the one after tag `after` on.
+    pub async fn quarantined(&self, after: Option<u64>, limit: usize) -> Result<Vec<Quarantined>, BusError> {
+        let shared = self.shared.clone();
+        let read = move || shared.quarantine.lock().list(after.unwrap_or(0), limit);
+        let listed = tokio::task::spawn_blocking(read).await.map_err(|e| BusError::Away(e.to_string()))?;
+        listed.map_err(|e| BusError::Away(format!("the quarantine cannot be read: {e}")))
+    }
+}
+
+impl Drop for EmbeddedBus {
+    fn drop(&mut self) {
+        self.close();
+        // A thread that panicked has nothing more to write.
+        self.writer.take().map(JoinHandle::join);
+    }
+}
+
+#[async_trait]
+impl EventBus for EmbeddedBus {
+    async fn publish(&self, events: &[Event]) -> Result<(), BusError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let settings = &self.shared.settings;
+        let encode = |event: &Event| match serde_json::to_vec(event) {
+            Ok(payload) => Ok((partition_of(&event.user, settings.partitions), Arc::from(payload))),
+            Err(e) => Err(BusError::Away(format!("event {:?} does not encode: {e}", event.id))),
+        };
+        let encoded = events.iter().map(encode).collect::<Result<Vec<(u16, Arc<[u8]>)>, _>>()?;
+        let (count, bytes) = (encoded.len(), encoded.iter().map(|(_, payload)| payload.len()).sum());
+        let max = (settings.max_unacked, settings.max_unacked_bytes);
+        if !self.shared.queue.lock().reserve(count, bytes, max) {
+            return Err(BusError::Full { retry_after: settings.retry_after });
+        }
+        let (reply, answer) = oneshot::channel();
+        if !self.shared.mailbox.send(Job::Publish(encoded, reply)) {
+            self.shared.queue.lock().release(count, bytes);
+            return Err(closed());
+        }
+        answer.await.map_err(|_| closed())?
+    }
+
+    async fn subscribe(&self, credit: usize) -> Result<Box<dyn Subscription>, BusError> {
+        Ok(Box::new(subscription::EmbeddedSubscription::new(self.shared.clone(), credit)))
+    }
+
+    async fn depth(&self) -> Result<u64, BusError> {
+        Ok(self.shared.queue.lock().len() as u64)
+    }
+}
+
+impl Shared {
+    /// Settles deliveries; those that are settled already are left out.
+    fn settle(&self, tags: impl IntoIterator<Item = u64>) -> io::Result<()> {
+        let mut queue = self.queue.lock();
+        let mut settled: Vec<u64> = tags.into_iter().filter(|tag| queue.settle(*tag)).collect();
+        drop(queue);
+        settled.sort_unstable();
+        self.segments.lock().settle(&settled)
+    }
+
+    /// Puts an event into quarantine, then settles it.
+    fn keep_aside(&self, tag: u64, reason: String) -> io::Result<()> {
+        let event = self.queue.lock().get(tag).map(|entry| Quarantined {
+            tag,
+            partition: entry.partition,
+            redelivered: entry.redelivered,
+            reason,
+            payload: entry.payload.to_vec(),
+        });
+        let Some(event) = event else { return Ok(()) };
+        let mut quarantine = self.quarantine.lock();
+        quarantine.add(&event)?;
+        self.quarantined.store(quarantine.len() as u64, Ordering::Relaxed);
+        drop(quarantine);
+        self.settle([tag])
+    }
+}
+
+fn closed() -> BusError {
+    BusError::Away("it is closed".into())
+}
+
+fn lock(dir: &Path) -> Result<File, BusError> {
+    let failed = |error: io::Error| BusError::Away(format!("{} cannot be locked: {error}", dir.display()));
+    let file = File::create(dir.join("lock")).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(BusError::Away(format!(
+            "another foryou process holds {}; stop it, or give this one a folder of its own",
+            dir.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+/// The next tag at each start so far, for telling how often an event may have been delivered before: a poisonous event that
+/// ends the process is thereby known for what it is after some starts.
+struct Starts(Vec<u64>);
+
+impl Starts {
+    /// Starts that are remembered.
+    const MAX: usize = 64;
+
+    fn read(dir: &Path) -> io::Result<Self> {
+        let bytes = match fs::read(dir.join("starts")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            read => read?,
+        };
+        let (starts, _) = bytes.as_chunks();
+        Ok(Self(starts.iter().map(|tag| u64::from_le_bytes(*tag)).collect()))
+    }
+
+    /// How many starts found the event in the log.
+    fn since(&self, tag: u64) -> u32 {
+        self.0.iter().filter(|next| **next > tag).count() as u32
+    }
+
+    /// Adds a start at which the next tag was `next`, and forgets those before the `oldest` event.
+    fn write(mut self, dir: &Path, next: u64, oldest: Option<u64>) -> io::Result<()> {
+        self.0.push(next);
+        self.0.retain(|start| oldest.is_some_and(|oldest| *start > oldest));
+        let latest = &self.0[self.0.len().saturating_sub(Self::MAX)..];
+        let bytes: Vec<u8> = latest.iter().flat_map(|tag| tag.to_le_bytes()).collect();
+        fs::write(dir.join("starts.new"), bytes)?;
+        fs::rename(dir.join("starts.new"), dir.join("starts"))
+    }
+}
+
+#[cfg(test)]
+mod tests;
