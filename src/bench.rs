@@ -1,6 +1,6 @@
 //! Benchmarks that anyone can run: `foryou bench feed | ingest | freshness | sessions`.
 //!
-//! The server under test is a process of its own, started by [`server::Server`]; the load comes from this process, open-loop:
+//! The server under test is a process of its own, started by `server::Server`; the load comes from this process, open-loop:
 //! arrivals are on schedule and latency counts from the *scheduled* start, so a stall shows in full.
 
 mod client;

@@ -37,7 +37,7 @@ const HEADER: u64 = 8 + 4 + 8 * 8;
 pub(crate) fn save(snapshot: &Snapshot, path: &Path) -> Result<(), IndexError> {
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || {
-        let file = tempfile::NamedTempFile::new_in(folder)?;
+        let file = temporary_file(folder)?;
         let mut out = Out { file: BufWriter::new(file), hasher: Hasher::new() };
         write_snapshot(snapshot, &mut out)?;
         let checksum = out.hasher.finalize();
@@ -49,6 +49,15 @@ pub(crate) fn save(snapshot: &Snapshot, path: &Path) -> Result<(), IndexError> {
         File::open(folder)?.sync_all()
     };
     write().map_err(|e| IndexError::io(path, e))
+}
+
+/// A temporary file that, unlike most, others may read once it has its name.
+fn temporary_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".foryou-index-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+    builder.tempfile_in(folder)
 }
 
 fn write_snapshot(snapshot: &Snapshot, out: &mut Out) -> std::io::Result<()> {

@@ -326,15 +326,10 @@ fn head_config(name: &str, positives: usize, settings: &Settings) -> HeadConfig 
     if matches!(name, "long_view" | "like") {
         config.without = features::live_columns();
     }
-    if matches!(name, "long_view") {
-        let e = |n: &str, d: f32| std::env::var(n).ok().and_then(|v| v.parse::<f32>().ok()).unwrap_or(d);
-        config.learning_rate = e("LR", config.learning_rate);
-        config.trees = e("TREES", config.trees as f32) as usize;
-        config.leaves = e("LEAVES", config.leaves as f32) as usize;
-        config.l2 = f64::from(e("L2", config.l2 as f32));
-        config.feature_fraction = e("FF", config.feature_fraction);
-        config.row_fraction = e("RF", config.row_fraction);
-        config.min_rows = e("MR", config.min_rows as f32) as usize;
+    if name == "long_view" {
+        // Slower than the other heads, at three seconds: GAUC .659 and .657 against .655 and .657 over two seeds on the bundled
+        // data. It is the head that decides most.
+        (config.learning_rate, config.trees, config.l2, config.min_rows) = (0.02, 600, 20.0, 50);
     }
     if positives < settings.min_positives {
         // No split is ever allowed: the head says the base rate.

@@ -120,8 +120,11 @@ fn reactions_belong_to_their_exposure() {
         event(2, Kind::View, START_MS + 70_000),
         event(1, Kind::Comment, START_MS + 2 * HOUR_MS),
     ]);
-    let of: Vec<_> =
-        state.actions.iter().map(|a| (a.video, a.watch_ds, a.outcomes.without(Outcomes::OPENED))).collect();
+    let of: Vec<_> = state
+        .actions
+        .iter()
+        .map(|a| (a.video, u32::from(a.watch_ds) * 100, a.outcomes.without(Outcomes::OPENED)))
+        .collect();
     let played = Outcomes::VIEW;
     assert_eq!(
         of,
