@@ -3,18 +3,28 @@ use foryou_index::*;
 use std::time::Instant;
 fn main() {
     let a: Vec<String> = std::env::args().collect();
-    let (file, n, m, efb): (&str, usize, usize, usize) = (&a[1], a[2].parse().unwrap(), a[3].parse().unwrap(), a[4].parse().unwrap());
+    let (file, n, m, efb): (&str, usize, usize, usize) =
+        (&a[1], a[2].parse().unwrap(), a[3].parse().unwrap(), a[4].parse().unwrap());
     let (items, priors, queries) = bench::data(n);
     let mut config = IndexConfig::new(64);
     config.exact_below = 0;
-    config.graph.neighbours = m; config.graph.ef_build = efb; config.graph.threads = 2;
+    config.graph.neighbours = m;
+    config.graph.ef_build = efb;
+    config.graph.threads = 2;
     let exact = Index::new(config.clone()).unwrap();
     exact.upsert_all((0..).zip(&items)).unwrap();
     exact.set_priors(priors).unwrap();
     let t = Instant::now();
-    let index = match Index::load(file.as_ref(), config) { Ok(i) => i, Err(e) => { println!("{e}"); 
-        exact.rebuild().unwrap(); exact.save(file.as_ref()).unwrap(); println!("built {:?}", t.elapsed());
-        return; } };
+    let index = match Index::load(file.as_ref(), config) {
+        Ok(i) => i,
+        Err(e) => {
+            println!("{e}");
+            exact.rebuild().unwrap();
+            exact.save(file.as_ref()).unwrap();
+            println!("built {:?}", t.elapsed());
+            return;
+        }
+    };
     println!("loaded {:?}", t.elapsed());
     let truth: Vec<_> = queries.iter().map(|q| exact.search(q, 100, 0, |_| true).unwrap()).collect();
     for ef in [100, 130, 160, 200, 250, 300, 400, 500] {

@@ -2,11 +2,11 @@
 //!
 //! A batch is one indirect call, so the choice costs nothing per vector.
 
-mod scalar;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod scalar;
 #[cfg(test)]
 mod tests;
 

@@ -28,7 +28,10 @@ impl<T: Copy + Default> Paged<T> {
 
     /// Every entry with its position, up to the last page.
     pub fn iter(&self) -> impl Iterator<Item = (usize, T)> + '_ {
-        self.pages.iter().enumerate().flat_map(|(p, page)| page.iter().enumerate().map(move |(i, t)| (p * PAGE + i, *t)))
+        self.pages
+            .iter()
+            .enumerate()
+            .flat_map(|(p, page)| page.iter().enumerate().map(move |(i, t)| (p * PAGE + i, *t)))
     }
 
     pub fn bytes(&self) -> usize {

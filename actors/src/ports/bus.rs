@@ -1,5 +1,8 @@
 //! The event bus: durable, partitioned by user, at least once.
 
+#[cfg(feature = "contract")]
+pub mod contract;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -57,6 +60,7 @@ pub trait EventBus: Send + Sync + 'static {
 #[async_trait]
 pub trait Subscription: Send {
     /// The next deliveries, at least one and at most `max`; waits for credit and for events. Empty: the bus was closed.
+    /// Dropping the future loses nothing.
     async fn next(&mut self, max: usize) -> Result<Vec<Delivery>, BusError>;
 
     /// Settles deliveries whose effects are durable. They do not come again.

@@ -10,9 +10,9 @@ use hora::core::metrics::Metric;
 use hora::core::node::Node;
 use hora::index::hnsw_idx::HNSWIndex;
 use hora::index::hnsw_params::HNSWParams;
+use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-use rand::SeedableRng;
 
 use super::distinct::Distinct;
 use super::dump::{Expected, HoraGraph, parse};
@@ -70,9 +70,8 @@ pub(crate) fn build(snapshot: &Snapshot, config: &GraphConfig) -> Result<GraphSe
     let mut shuffled: Vec<u32> = (0..distinct.rows.len() as u32).collect();
     shuffled.shuffle(&mut StdRng::seed_from_u64(0));
 
-    let node_prior = |node: u32| {
-        distinct.members[node as usize].iter().map(|item| snapshot.prior(*item)).fold(f32::MIN, f32::max)
-    };
+    let node_prior =
+        |node: u32| distinct.members[node as usize].iter().map(|item| snapshot.prior(*item)).fold(f32::MIN, f32::max);
     let vectors = augment(&distinct.rows, &shuffled, node_prior);
     let graph = hora_graph(&vectors, snapshot.dim() + EXTRA, config)?;
     drop(vectors);
@@ -108,7 +107,8 @@ fn augment(rows: &Rows, order: &[u32], prior: impl Fn(u32) -> f32) -> Vec<f32> {
     let (low, high) = priors.iter().fold((f32::MAX, f32::MIN), |(low, high), p| (low.min(*p), high.max(*p)));
     let middle = low / 2.0 + high / 2.0;
     let square = |x: f32| f64::from(x) * f64::from(x);
-    let squared_norm = |node: u32, prior: f32| rows.components(node as usize).map(square).sum::<f64>() + square(prior - middle);
+    let squared_norm =
+        |node: u32, prior: f32| rows.components(node as usize).map(square).sum::<f64>() + square(prior - middle);
     let norms: Vec<f64> = order.iter().zip(&priors).map(|(node, p)| squared_norm(*node, *p)).collect();
     let greatest = norms.iter().copied().fold(0.0, f64::max);
 

@@ -22,7 +22,8 @@ pub(super) struct Layout {
 /// hora's pruning leaves some nodes without an edge that leads to them. Each gets one, from a node it leads to.
 pub(super) fn layout(graph: &HoraGraph) -> Layout {
     let nodes = graph.levels.len();
-    let neighbours = |node: u32| &graph.edges[graph.offsets[node as usize] as usize..graph.offsets[node as usize + 1] as usize];
+    let neighbours =
+        |node: u32| &graph.edges[graph.offsets[node as usize] as usize..graph.offsets[node as usize + 1] as usize];
 
     let mut order = entry_nodes(&graph.levels);
     let entries = order.len();

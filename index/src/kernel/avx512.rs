@@ -7,9 +7,8 @@ use super::{Kernel, Line, avx2, row};
 
 /// The kernel, where the processor has AVX-512 F (and AVX2 with FMA, whose reduction it shares).
 pub(super) fn kernel() -> Option<Kernel> {
-    let present = is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx2")
-        && is_x86_feature_detected!("fma");
+    let present =
+        is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
     present.then_some(Kernel { name: "avx512", scan, gather, squared_distance })
 }
 

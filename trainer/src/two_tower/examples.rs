@@ -36,8 +36,7 @@ pub(crate) fn draw(histories: &Histories, user: usize, config: &TwoTowerConfig, 
     let mut hidden = targets.to_vec();
     let targets = hidden[..hidden.len().min(config.targets)].to_vec();
     hidden.sort_unstable();
-    let mut visible: Vec<usize> =
-        range.filter(|&e| hidden.binary_search(&histories.items()[e]).is_err()).collect();
+    let mut visible: Vec<usize> = range.filter(|&e| hidden.binary_search(&histories.items()[e]).is_err()).collect();
     visible.drain(..visible.len().saturating_sub(config.history));
     Some(Example { user, visible, targets })
 }

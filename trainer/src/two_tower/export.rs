@@ -77,8 +77,7 @@ pub(crate) fn user_tower(model: &TwoTower, metadata: &[(String, String)]) -> Vec
     let weights = g.node("Mul", &[&weights, &wide_mask], &[]);
 
     // p = w^T x / (sum w + exp(s)), [B, H, d + A]
-    let sinks: Vec<f32> =
-        tower.sinks.weights.iter().map(|s| s.clamp(-SCORE_LIMIT, SCORE_LIMIT).exp()).collect();
+    let sinks: Vec<f32> = tower.sinks.weights.iter().map(|s| s.clamp(-SCORE_LIMIT, SCORE_LIMIT).exp()).collect();
     let sinks = g.weights("sinks", &[s.pools], &sinks);
     let totals = g.node("ReduceSum", &[&weights, &one], &[("keepdims", Attribute::Int(0))]);
     let totals = g.node("Add", &[&totals, &sinks], &[]);

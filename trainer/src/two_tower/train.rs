@@ -93,12 +93,7 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(
-        schema: &TowerSchema,
-        items: &'a ItemTable,
-        histories: &'a Histories,
-        config: &'a TwoTowerConfig,
-    ) -> Self {
+    fn new(schema: &TowerSchema, items: &'a ItemTable, histories: &'a Histories, config: &'a TwoTowerConfig) -> Self {
         let mut rng = generator(config.seed, [INIT_STREAM, 0]);
         let sizes = Sizes {
             dim: config.dim,
@@ -135,8 +130,7 @@ impl<'a> Run<'a> {
         let mut rng = generator(seed, [INIT_STREAM, number]);
         let active = self.chooser.choose(examples, self.histories, &mut rng);
         let own_id = draw_own_ids(active.items.len(), config.id_dropout, &mut rng);
-        let batch =
-            ItemBatch { items: &active.items, own_id: &own_id, ids: self.items.ids(), content: &self.content };
+        let batch = ItemBatch { items: &active.items, own_id: &own_id, ids: self.items.ids(), content: &self.content };
         batch.forward(&self.item_tower, config.threads, &mut self.vectors);
 
         let mut shards = std::mem::take(&mut self.shards);
@@ -170,10 +164,8 @@ impl<'a> Run<'a> {
     }
 
     fn person(&self, example: &Example, active: &Active) -> Person<'_> {
-        let event = |&e: &usize| Event {
-            vector: active.index(self.histories.items()[e]),
-            actions: self.actions.1.row(e),
-        };
+        let event =
+            |&e: &usize| Event { vector: active.index(self.histories.items()[e]), actions: self.actions.1.row(e) };
         Person {
             input: (example.visible.iter().map(event).collect(), self.profiles.1.row(example.user)),
             targets: example.targets.iter().map(|&t| active.index(t)).collect(),
