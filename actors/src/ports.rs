@@ -2,4 +2,6 @@
 //! a distributed implementation that pass one contract suite.
 
 pub mod bus;
+#[cfg(feature = "contract")]
+pub mod contract;
 pub mod store;

@@ -234,3 +234,6 @@ fn away(error: fjall::Error) -> StoreError {
         error => StoreError::Away(error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests;

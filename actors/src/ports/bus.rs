@@ -1,5 +1,8 @@
 //! The event bus: durable, partitioned by user, at least once.
 
+#[cfg(feature = "contract")]
+pub mod contract;
+
 use std::time::Duration;
 
 use async_trait::async_trait;

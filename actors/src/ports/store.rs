@@ -1,5 +1,8 @@
 //! The feature store: profiles, catalogue, activity, session snapshots, statistics and the impression log.
 
+#[cfg(feature = "contract")]
+pub mod contract;
+
 use async_trait::async_trait;
 use foryou_schemas::{Event, EventId, Timestamp, User, UserId, Video, VideoId};
 

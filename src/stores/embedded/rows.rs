@@ -185,3 +185,47 @@ fn id<'a, T>(text: &'a str, parse: impl FnOnce(&'a str) -> Result<T, String>) ->
 fn instant(ms: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_millis(ms).ok_or_else(|| StoreError::Corrupt(format!("{ms} ms is no time")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes as version 1 wrote them; they are read forever.
+    const ACTIVITY_1: &[u8] =
+        b"\x01\x09\x02e1\x02v1\x01\x01\xac\x02\x80\xa8\xd6\xb9\x07\x01\x02f1\x01\x03\x01\x02tv\x03\x20";
+
+    fn activity() -> Activity {
+        let event = Event {
+            id: EventId::new("e1").unwrap(),
+            user: UserId::new("u1").unwrap(),
+            video: VideoId::new("v1").unwrap(),
+            kind: Kind::View,
+            watch_ms: Some(300),
+            at: Timestamp::from_millis(1_000_000_000).unwrap(),
+            feed: Some(FeedId::new("f1").unwrap()),
+            position: Some(3),
+            surface: Some("tv".into()),
+        };
+        let (gained, lost) = (Outcomes::OPENED.with(Outcomes::VIEW), Outcomes::LIKE);
+        Activity { event, seq: 7, order: 9, gained, lost }
+    }
+
+    #[test]
+    fn rows_of_version_1_are_read() {
+        assert_eq!(read_activity(UserId::new("u1").unwrap(), 7, ACTIVITY_1).unwrap(), activity());
+        assert_eq!(
+            write_activity(&activity()).unwrap(),
+            ACTIVITY_1,
+            "{}",
+            write_activity(&activity()).unwrap().escape_ascii()
+        );
+    }
+
+    #[test]
+    fn what_does_not_decode_says_so() {
+        for (bytes, says) in [(&b""[..], "empty"), (b"\x02\0\0\0\0\0", "version 2"), (b"\x01\x01", "a profile")] {
+            let error = read_user(bytes).unwrap_err().to_string();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+}
