@@ -207,7 +207,7 @@ mod tests {
             surface: Some("tv".into()),
         };
         let (gained, lost) = (Outcomes::OPENED.with(Outcomes::VIEW), Outcomes::LIKE);
-        Activity { event, seq: 7, order: 9, gained, lost }
+        Activity { event, seq: 7, order: 9, gained, lost, expected: foryou_actors::statistics::Expected::default() }
     }
 
     #[test]
