@@ -129,9 +129,9 @@ fn reactions_belong_to_their_exposure() {
     assert_eq!(
         of,
         [
-            (1, 60, played.with(Outcomes::LIKE)),
-            (1, 60, played.with(Outcomes::SHARE)),
-            (2, 60, played.with(Outcomes::LONG_VIEW).with(Outcomes::FINISH)),
+            (1, 6_000, played.with(Outcomes::LIKE)),
+            (1, 6_000, played.with(Outcomes::SHARE)),
+            (2, 6_000, played.with(Outcomes::LONG_VIEW).with(Outcomes::FINISH)),
             (1, 0, Outcomes::COMMENT),
         ]
     );
