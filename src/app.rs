@@ -1,7 +1,5 @@
 //! The sole composition root: starts the parts, hands them to each other, stops them.
 
-mod placeholder;
-
 use std::{
     net::{SocketAddr, TcpListener},
     sync::Arc,
@@ -27,12 +25,12 @@ use crate::{
     brokers::embedded::{BusSettings, EmbeddedBus},
     clock::{Clock, Ids},
     config::{BusKind, Config, StoreKind, threads},
+    feed::{Feeds, pipeline::Pipeline, trends::Popular},
     http::{self, Claims},
+    models::{IndexKeeper, Models, ReleaseLoader, Releases},
     stores::embedded::EmbeddedStore,
     telemetry::Metrics,
 };
-
-pub use placeholder::{FeedRequest, Feeds};
 
 /// What every request handler reaches: the parts of the running engine.
 pub struct App {
@@ -131,12 +129,13 @@ impl Application {
             ..SessionSettings::default()
         };
         let sessions = Sessions::start(session_settings, store.clone(), live.clone(), writer.clone())?;
+        let (models, popular) = (Arc::new(Models::default()), Arc::new(Popular::default()));
         let (subscriptions, subscriptions_service) = Subscriptions::new(SubscriptionSettings::default());
         let (catalogue, catalogue_service) = CatalogueWriter::new(
             CatalogueSettings::default(),
             store.clone(),
             live.clone(),
-            vec![Arc::new(subscriptions.clone())],
+            vec![Arc::new(subscriptions.clone()), models.clone()],
         );
         let ingest_settings = IngestSettings { credit: config.bus.credit.count(), ..IngestSettings::default() };
         let parts = IngestParts {
@@ -154,9 +153,28 @@ impl Application {
             subscriptions_service,
             catalogue_service,
             ingest_service,
+            popular.spec(live.clone(), config.feed.exploration.clone(), clock.clone()),
+            ReleaseLoader::spec(
+                Releases::new(&config.data.dir),
+                models.clone(),
+                live.clone(),
+                threads(config.server.workers.count()),
+            ),
+            IndexKeeper::spec(models.clone(), live.clone()),
         ];
         let supervisor = Supervisor::start(RestartPolicy::default(), services).await?;
-        let feeds = Feeds { live: live.clone(), sessions: sessions.clone(), ids: ids.clone() };
+        let feeds = Feeds {
+            live: live.clone(),
+            sessions: sessions.clone(),
+            models,
+            popular,
+            writer: writer.clone(),
+            settings: Arc::new(config.feed.clone()),
+            pipeline: Pipeline::default(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+            metrics: metrics.clone(),
+        };
         let claims = Claims::new(config.bus.max_depth.count());
         let app = Data::new(App {
             config,

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use bounded::{Real, Whole};
 pub use error::ConfigError;
-pub use feed::{Budget, Candidates, Diversity, Exploration, Feed, Utility};
+pub use feed::{Candidates, Diversity, Exploration, Feed, Utility};
 pub use sections::{
     Bus, BusKind, Data, Index, Log, LogFormat, Ranker, Server, Sessions, Store, StoreKind, Towers, Training,
 };

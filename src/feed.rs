@@ -10,14 +10,16 @@
 pub mod candidate;
 mod diversify;
 mod explore;
+mod feeds;
 mod filters;
 pub mod hydrate;
 pub mod impression;
 pub mod pipeline;
 mod rank;
 pub mod request;
-pub mod settings;
 pub mod sources;
 pub mod stages;
 pub mod trends;
 mod utility;
+
+pub use feeds::{FeedRequest, Feeds};

@@ -57,7 +57,7 @@ pub struct Explain {
     /// Every source that found it.
     pub sources: Vec<&'static str>,
     /// Probability per outcome, and `watch_ms`.
-    pub outcomes: BTreeMap<&'static str, f32>,
+    pub outcomes: BTreeMap<String, f32>,
     /// What each stage did to it, in order.
     pub stages: Vec<String>,
 }

@@ -5,33 +5,28 @@ use serde::{Deserialize, Serialize};
 use super::{Real, Whole};
 
 /// The making of a feed.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "foryou.toml says it")]
 pub struct Feed {
-    pub budget: Budget,
+    pub budget_ms: Whole<1, 10_000>,
+    pub source_budget_ms: Whole<1, 10_000>,
+    pub seen_window_days: Whole<1, 3_650>,
     pub candidates: Candidates,
     pub utility: Utility,
     pub diversity: Diversity,
     pub exploration: Exploration,
 }
 
-/// How long each stage may take, milliseconds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "foryou.toml says it")]
-pub struct Budget {
-    pub session_ms: Whole<1, 10_000>,
-    pub sources_ms: Whole<1, 10_000>,
-    pub features_ms: Whole<1, 10_000>,
-    pub ranker_ms: Whole<1, 10_000>,
-}
-
-impl Default for Budget {
+impl Default for Feed {
     fn default() -> Self {
         Self {
-            session_ms: const { Whole::new(100) },
-            sources_ms: const { Whole::new(50) },
-            features_ms: const { Whole::new(50) },
-            ranker_ms: const { Whole::new(100) },
+            budget_ms: const { Whole::new(50) },
+            source_budget_ms: const { Whole::new(20) },
+            seen_window_days: const { Whole::new(90) },
+            candidates: Candidates::default(),
+            utility: Utility::default(),
+            diversity: Diversity::default(),
+            exploration: Exploration::default(),
         }
     }
 }
@@ -41,22 +36,22 @@ impl Default for Budget {
 #[expect(missing_docs, reason = "foryou.toml says it")]
 pub struct Candidates {
     pub two_tower: Whole<0, 2_000>,
-    pub similar: Whole<0, 2_000>,
-    pub trending: Whole<0, 2_000>,
+    pub similar: Whole<0, 60>,
+    pub trending: Whole<0, 500>,
     pub followed: Whole<0, 2_000>,
-    pub new: Whole<0, 2_000>,
+    pub fresh: Whole<0, 500>,
     pub ranked: Whole<100, 5_000>,
 }
 
 impl Default for Candidates {
     fn default() -> Self {
         Self {
-            two_tower: const { Whole::new(200) },
-            similar: const { Whole::new(60) },
-            trending: const { Whole::new(60) },
-            followed: const { Whole::new(40) },
-            new: const { Whole::new(20) },
-            ranked: const { Whole::new(300) },
+            two_tower: const { Whole::new(120) },
+            similar: const { Whole::new(40) },
+            trending: const { Whole::new(30) },
+            followed: const { Whole::new(20) },
+            fresh: const { Whole::new(20) },
+            ranked: const { Whole::new(200) },
         }
     }
 }
@@ -74,58 +69,64 @@ pub struct Utility {
     pub skip: Real<-100, 100>,
     pub dislike: Real<-100, 100>,
     pub watch_minute: Real<-100, 100>,
+    pub refusal: Real<0, 10>,
 }
 
 impl Default for Utility {
     fn default() -> Self {
         Self {
             long_view: const { Real::new(1.0) },
-            finish: const { Real::new(0.2) },
-            like: const { Real::new(2.0) },
-            comment: const { Real::new(2.0) },
-            share: const { Real::new(3.0) },
-            follow: const { Real::new(3.0) },
+            finish: const { Real::new(0.3) },
+            like: const { Real::new(3.0) },
+            comment: const { Real::new(4.0) },
+            share: const { Real::new(5.0) },
+            follow: const { Real::new(5.0) },
             skip: const { Real::new(-0.3) },
-            dislike: const { Real::new(-5.0) },
-            watch_minute: const { Real::new(0.1) },
+            dislike: const { Real::new(-10.0) },
+            watch_minute: const { Real::new(0.5) },
+            refusal: const { Real::new(0.7) },
         }
     }
 }
 
-/// Fatigue: how much less a creator or a category is worth each time it was just shown.
+/// Fatigue: what is left of a video's utility for each of its creator's or category's videos that was just shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "foryou.toml says it")]
 pub struct Diversity {
-    pub creator_fatigue: Real<0, 1>,
-    pub category_fatigue: Real<0, 1>,
+    pub creator: Real<0, 1>,
+    pub category: Real<0, 1>,
+    pub half_life_positions: Whole<1, 1_000>,
     pub half_life_s: Whole<1, 2_592_000>,
 }
 
 impl Default for Diversity {
     fn default() -> Self {
         Self {
-            creator_fatigue: const { Real::new(0.4) },
-            category_fatigue: const { Real::new(0.05) },
+            creator: const { Real::new(0.6) },
+            category: const { Real::new(0.94) },
+            half_life_positions: const { Whole::new(8) },
             half_life_s: const { Whole::new(600) },
         }
     }
 }
 
-/// Slots that are given away to learn something.
+/// Slots that are given away to videos that need a first audience.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "foryou.toml says it")]
 pub struct Exploration {
-    pub slots: Whole<0, 100>,
     pub share: Real<0, 1>,
+    pub first_position: Whole<0, 100>,
     pub first_audience: Whole<0, 1_000_000>,
+    pub max_age_days: Whole<1, 3_650>,
 }
 
 impl Default for Exploration {
     fn default() -> Self {
         Self {
-            slots: const { Whole::new(2) },
-            share: const { Real::new(0.5) },
+            share: const { Real::new(0.05) },
+            first_position: const { Whole::new(3) },
             first_audience: const { Whole::new(100) },
+            max_age_days: const { Whole::new(14) },
         }
     }
 }

@@ -119,7 +119,6 @@ pub struct Sessions {
     pub arbiters: Whole<0, 1_024>,
     pub idle_s: Whole<1, 604_800>,
     pub budget_mb: Whole<1, 10_000_000>,
-    pub seen_window_days: Whole<1, 3_650>,
 }
 
 impl Default for Sessions {
@@ -128,7 +127,6 @@ impl Default for Sessions {
             arbiters: const { Whole::new(0) },
             idle_s: const { Whole::new(900) },
             budget_mb: const { Whole::new(1_024) },
-            seen_window_days: const { Whole::new(90) },
         }
     }
 }

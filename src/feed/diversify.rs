@@ -67,13 +67,13 @@ impl Fatigue {
         let mut fatigue = Self {
             creators: HashMap::new(),
             categories: HashMap::new(),
-            creator_cost: -settings.creator.ln(),
-            category_cost: -settings.category.ln(),
-            per_position: (-1.0 / settings.half_life_positions).exp2(),
+            creator_cost: -settings.creator.get().max(0.01).ln(),
+            category_cost: -settings.category.get().max(0.01).ln(),
+            per_position: (-1.0 / settings.half_life_positions.get() as f32).exp2(),
         };
         for served in &request.session.served {
             let age_s = (request.now.seconds() - f64::from(served.at_s)).max(0.0) as f32;
-            let weight = (-age_s / settings.half_life_s).exp2();
+            let weight = (-age_s / settings.half_life_s.get() as f32).exp2();
             if let Some(entry) = request.catalogue.entry(served.video).filter(|_| weight > 0.01) {
                 // What an earlier feed served has half the say of this one's: much of it was never looked at.
                 *fatigue.creators.entry(entry.creator).or_default() += 0.5 * weight;

@@ -15,11 +15,11 @@ impl Exploration {
     /// The policy for one feed.
     pub fn new(request: &Request, candidates: usize) -> Self {
         let settings = &request.settings.exploration;
-        let share = if request.explore && candidates > 0 { settings.share } else { 0.0 };
+        let share = if request.explore && candidates > 0 { settings.share.get() } else { 0.0 };
         Self {
             rng: SmallRng::seed_from_u64(request.seed ^ 0x9e37_79b9_7f4a_7c15),
             share,
-            first: settings.first_position,
+            first: settings.first_position.count(),
         }
     }
 

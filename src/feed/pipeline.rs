@@ -1,6 +1,6 @@
 //! The driver: the stages in order, each timed, each counted.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use foryou_actors::catalogue::VideoIndex;
 use futures_util::future::join_all;
@@ -30,6 +30,8 @@ pub struct Made {
     pub removed: Vec<(VideoIndex, &'static str)>,
     /// How many candidates were ranked.
     pub ranked: usize,
+    /// How many videos each source found.
+    pub found: Vec<(SourceKind, usize)>,
 }
 
 /// The stages of every feed.
@@ -64,9 +66,9 @@ impl Pipeline {
         self.sources.iter().map(|s| s.kind().name()).collect()
     }
 
-    /// Makes a feed.
-    pub async fn run(&self, mut request: Request) -> Made {
-        let mut run = Run { times: StageTimes::start(), degraded: Vec::new() };
+    /// Makes a feed. The request comes back: what it holds belongs to the feed's story.
+    pub async fn run(&self, mut request: Request) -> (Request, Made) {
+        let mut run = Run { times: StageTimes::start(), degraded: Vec::new(), found: Vec::new() };
         request.user_vector = run.user_vector(&request);
         run.times.end(Stage::User);
         let mut candidates = run.retrieve(&self.sources, &request).await;
@@ -76,7 +78,7 @@ impl Pipeline {
             candidates = run.fill(candidates, &request).await;
             removed.extend(filters::apply(&request, &mut candidates));
         }
-        candidates.truncate(request.settings.max_ranked.max(request.limit));
+        candidates.truncate(request.settings.candidates.ranked.count().max(request.limit));
         run.times.end(Stage::Filters);
         let features = run.features(&request, &mut candidates);
         run.times.end(Stage::Features);
@@ -86,7 +88,8 @@ impl Pipeline {
         let ranked = candidates.len();
         let items = diversify::select(&request, candidates);
         run.times.end(Stage::Select);
-        Made { items, degraded: run.degraded, features, times: run.times, removed, ranked }
+        let Run { times, degraded, found } = run;
+        (request, Made { items, degraded, features, times, removed, ranked, found })
     }
 }
 
@@ -94,6 +97,7 @@ impl Pipeline {
 struct Run {
     times: StageTimes,
     degraded: Vec<String>,
+    found: Vec<(SourceKind, usize)>,
 }
 
 impl Run {
@@ -112,7 +116,7 @@ impl Run {
 
     /// Asks all sources at once and merges what they found, turn about, so that a cut takes something from each.
     async fn retrieve(&mut self, sources: &[Box<dyn Source>], request: &Request) -> Vec<Candidate> {
-        let budget = Duration::from_millis(request.settings.source_budget_ms);
+        let budget = request.settings.source_budget_ms.millis();
         let asked = sources.iter().filter(|s| request.release.is_some() || !needs_release(s.kind()));
         let answers = asked.map(|source| async move {
             let found = tokio::time::timeout(budget, source.find(request)).await;
@@ -121,7 +125,10 @@ impl Run {
         let mut lists = Vec::new();
         for (kind, found) in join_all(answers).await {
             match found {
-                Ok(videos) => lists.push((kind, videos)),
+                Ok(videos) => {
+                    self.found.push((kind, videos.len()));
+                    lists.push((kind, videos));
+                }
                 Err(reason) => self.fell_back(kind.name(), reason),
             }
         }

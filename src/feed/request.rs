@@ -1,10 +1,6 @@
 //! What every stage of one feed may read: a consistent view of the person, the catalogue, the models and the trends.
 
-use std::{
-    collections::HashSet,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashSet, sync::Arc, time::Instant};
 
 use foryou_actors::{
     catalogue::{Catalogue, VideoIndex},
@@ -13,8 +9,8 @@ use foryou_actors::{
 };
 use foryou_schemas::{Country, Timestamp};
 
-use super::{settings::FeedSettings, trends::Trends};
-use crate::models::Serving;
+use super::trends::Trends;
+use crate::{config::Feed as FeedSettings, models::Serving};
 
 /// One feed to be made. Everything in it is a snapshot, but for the statistics behind `live`, which are read once, at the
 /// feature stage.
@@ -82,7 +78,7 @@ impl Request {
     pub fn new(parts: Parts) -> Self {
         let Parts { session, live, release, trends, now, surface, country, limit, seed, explore, settings } = parts;
         let catalogue = live.catalogue_full();
-        let window_s = f64::from(settings.seen_window_days) * 86_400.0;
+        let window_s = f64::from(settings.seen_window_days.get()) * 86_400.0;
         let mut seen = Bitmap::new(catalogue.len());
         for (video, at_s) in session.all_seen() {
             if now.seconds() - f64::from(at_s) <= window_s {
@@ -92,7 +88,7 @@ impl Request {
         Self {
             country: country.or(session.profile.country),
             blocked: session.blocked.iter().copied().collect(),
-            deadline: Instant::now() + Duration::from_millis(settings.budget_ms),
+            deadline: Instant::now() + settings.budget_ms.millis(),
             user_vector: None,
             session,
             catalogue,

@@ -48,13 +48,15 @@ impl Stage {
 #[derive(Debug, Clone, Copy)]
 pub struct StageTimes {
     laps: [Duration; Stage::ALL.len()],
+    start: Instant,
     since: Instant,
 }
 
 impl StageTimes {
     /// Starts the first lap.
     pub fn start() -> Self {
-        Self { laps: Default::default(), since: Instant::now() }
+        let now = Instant::now();
+        Self { laps: Default::default(), start: now, since: now }
     }
 
     /// Ends a stage; the next begins.
@@ -62,6 +64,11 @@ impl StageTimes {
         let now = Instant::now();
         self.laps[stage as usize] += now - self.since;
         self.since = now;
+    }
+
+    /// How long the watch has run.
+    pub fn since_start(&self) -> Duration {
+        self.start.elapsed()
     }
 
     /// What each stage took.

@@ -1,15 +1,23 @@
 //! What is popular, and what is new: lists that a service renews every few seconds and sources read.
 
-use std::{collections::HashMap, str::FromStr};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
 use foryou_actors::{
     catalogue::{Catalogue, VideoIndex},
     live::Live,
+    services::supervisor::{Context, Service, ServiceError, ServiceSpec},
     statistics::{Count, Decayed, Entity, WINDOWS},
 };
 use foryou_schemas::Timestamp;
+use tokio::task::spawn_blocking;
 
-use super::settings::ExplorationSettings;
+use crate::{clock::Clock, config::Exploration};
 
 /// How many videos each list keeps.
 const TOP: usize = 500;
@@ -17,42 +25,6 @@ const TOP: usize = 500;
 const TOP_OF_COUNTRY: usize = 200;
 /// Videos whose statistics are read under one lock.
 const LOCKED_AT_ONCE: usize = 2_048;
-
-/// A time window of popularity, by its half-life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Window {
-    /// 6 hours.
-    Hours6,
-    /// 2 days.
-    Days2,
-    /// 14 days.
-    Days14,
-}
-
-impl Window {
-    /// Every window, shortest first.
-    pub const ALL: [Self; WINDOWS] = [Self::Hours6, Self::Days2, Self::Days14];
-
-    /// Its name in queries.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Hours6 => "6h",
-            Self::Days2 => "2d",
-            Self::Days14 => "14d",
-        }
-    }
-}
-
-impl FromStr for Window {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let known = || Self::ALL.map(Self::name).join(", ");
-        Self::ALL
-            .into_iter()
-            .find(|w| w.name() == text)
-            .ok_or_else(|| format!("{text:?} is not a window; known are {}", known()))
-    }
-}
 
 /// A list of videos, best first, each with its score.
 pub type Ranking = Vec<(VideoIndex, f32)>;
@@ -77,7 +49,7 @@ pub fn score(decayed: &Decayed, window: usize) -> f32 {
 
 impl Trends {
     /// Reads the statistics, a stretch of videos under each lock, and makes the lists.
-    pub fn compute(live: &Live, exploration: &ExplorationSettings, now: Timestamp) -> Self {
+    pub fn compute(live: &Live, exploration: &Exploration, now: Timestamp) -> Self {
         let catalogue = live.catalogue_full();
         let mut trends = Self::default();
         let mut fresh = Vec::new();
@@ -91,8 +63,8 @@ impl Trends {
                     list.push((video, score(&decayed, window)));
                 }
                 let age_days = (now.seconds() - entry.published_at.seconds()) / 86_400.0;
-                if decayed[WINDOWS - 1][Count::Impressions as usize] < exploration.below_impressions
-                    && (-1.0..f64::from(exploration.max_age_days)).contains(&age_days)
+                if decayed[WINDOWS - 1][Count::Impressions as usize] < exploration.first_audience.get() as f32
+                    && (-1.0..f64::from(exploration.max_age_days.get())).contains(&age_days)
                 {
                     fresh.push((video, entry.published_at));
                 }
@@ -121,6 +93,57 @@ impl Trends {
         }
         keep_best(&mut list, TOP);
         list
+    }
+}
+
+/// The trends that requests read.
+#[derive(Default)]
+pub struct Popular {
+    current: ArcSwap<Trends>,
+}
+
+impl Popular {
+    /// The latest.
+    pub fn current(&self) -> Arc<Trends> {
+        self.current.load_full()
+    }
+
+    /// Declares the service that renews them every few seconds.
+    pub fn spec(self: &Arc<Self>, live: Arc<Live>, exploration: Exploration, clock: Clock) -> ServiceSpec {
+        let popular = self.clone();
+        ServiceSpec::new("trends", move || Renewal {
+            popular: popular.clone(),
+            live: live.clone(),
+            exploration: exploration.clone(),
+            clock: clock.clone(),
+        })
+    }
+}
+
+/// How often trends are computed anew.
+const RENEWED_EVERY: Duration = Duration::from_secs(3);
+
+struct Renewal {
+    popular: Arc<Popular>,
+    live: Arc<Live>,
+    exploration: Exploration,
+    clock: Clock,
+}
+
+#[async_trait]
+impl Service for Renewal {
+    async fn run(&mut self, context: Context) -> Result<(), ServiceError> {
+        loop {
+            let (live, exploration, now, began) =
+                (self.live.clone(), self.exploration.clone(), self.clock.now(), Instant::now());
+            let trends = spawn_blocking(move || Trends::compute(&live, &exploration, now)).await?;
+            self.popular.current.store(Arc::new(trends));
+            context.probe.handled(1, began.elapsed());
+            context.ready();
+            if !context.stop.pause(RENEWED_EVERY).await {
+                return Ok(());
+            }
+        }
     }
 }
 

@@ -15,11 +15,11 @@ pub fn apply(request: &Request, candidates: &mut [Candidate]) {
     for candidate in candidates.iter_mut() {
         let value = match candidate.outcomes.is_empty() {
             true => 1.0 / (2.0 + candidate.rank as f32),
-            false => value(&weights, &candidate.outcomes, settings.watch_s * candidate.watch_ms / 1e3),
+            false => value(&weights, &candidate.outcomes, settings.watch_minute.get() * candidate.watch_ms / 60e3),
         };
         let refused =
             refusals.category(candidate.entry.category) + CREATOR_REFUSAL * refusals.creator(candidate.entry.creator);
-        let damped = damp(value, settings.refusal * refused);
+        let damped = damp(value, settings.refusal.get() * refused);
         candidate.utility = if damped.is_finite() { damped } else { f32::MIN };
         candidate.score = candidate.utility;
     }
@@ -27,8 +27,8 @@ pub fn apply(request: &Request, candidates: &mut [Candidate]) {
 }
 
 /// The weighted sum; `weights` in the order of `outcomes`.
-fn value(weights: &[f32], outcomes: &[f32], watch_s: f32) -> f32 {
-    outcomes.iter().zip(weights).map(|(p, w)| p * w).sum::<f32>() + watch_s
+fn value(weights: &[f32], outcomes: &[f32], watched: f32) -> f32 {
+    outcomes.iter().zip(weights).map(|(p, w)| p * w).sum::<f32>() + watched
 }
 
 /// The weight of each of the release's heads; an outcome that the settings do not name weighs nothing.
@@ -36,14 +36,14 @@ fn head_weights(request: &Request) -> Vec<f32> {
     let w = &request.settings.utility;
     let heads = request.release.iter().flat_map(|serving| &serving.release.manifest.heads);
     let weight = |head: &String| match head.as_str() {
-        "long_view" => w.long_view,
-        "finish" => w.finish,
-        "like" => w.like,
-        "comment" => w.comment,
-        "share" => w.share,
-        "follow" => w.follow,
-        "skip" => w.skip,
-        "dislike" => w.dislike,
+        "long_view" => w.long_view.get(),
+        "finish" => w.finish.get(),
+        "like" => w.like.get(),
+        "comment" => w.comment.get(),
+        "share" => w.share.get(),
+        "follow" => w.follow.get(),
+        "skip" => w.skip.get(),
+        "dislike" => w.dislike.get(),
         _ => 0.0,
     };
     heads.map(weight).collect()

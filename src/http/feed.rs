@@ -9,10 +9,7 @@ use super::{
     around::json,
     input::{Query, id},
 };
-use crate::{
-    app::{App, FeedRequest},
-    error::Problem,
-};
+use crate::{app::App, error::Problem, feed::FeedRequest};
 
 /// The person's next videos. An unknown person gets a feed too.
 pub async fn get(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {

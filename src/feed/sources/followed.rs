@@ -24,7 +24,7 @@ impl Source for Followed {
         let mut videos: Vec<_> =
             request.session.followed.iter().flat_map(latest).filter(|&video| request.servable(video)).collect();
         videos.sort_by_key(|&video| std::cmp::Reverse(catalogue.entry(video).map(|e| e.published_at)));
-        videos.truncate(request.settings.candidates.followed);
+        videos.truncate(request.settings.candidates.followed.count());
         Ok(videos)
     }
 }

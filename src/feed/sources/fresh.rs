@@ -19,6 +19,6 @@ impl Source for Fresh {
     async fn find(&self, request: &Request) -> Result<Vec<VideoIndex>, String> {
         let mut rng = SmallRng::seed_from_u64(request.seed);
         let fresh = request.trends.fresh.iter().copied().filter(|&video| request.servable(video));
-        Ok(fresh.choose_multiple(&mut rng, request.settings.candidates.fresh))
+        Ok(fresh.choose_multiple(&mut rng, request.settings.candidates.fresh.count()))
     }
 }

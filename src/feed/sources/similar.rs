@@ -29,6 +29,6 @@ impl Source for Similar {
         let longest = lists.iter().map(|list| list.len()).max().unwrap_or(0);
         let turns = (0..longest).flat_map(|i| lists.iter().filter_map(move |list| list.get(i)));
         let unseen = turns.copied().filter(|&video| request.servable(video));
-        Ok(unseen.take(request.settings.candidates.similar).collect())
+        Ok(unseen.take(request.settings.candidates.similar.count()).collect())
     }
 }

@@ -21,7 +21,7 @@ impl Source for Trending {
         let lists: Vec<_> = country.into_iter().chain(&trends.everywhere).collect();
         let longest = lists.iter().map(|list| list.len()).max().unwrap_or(0);
         let turns = (0..longest).flat_map(|i| lists.iter().filter_map(move |list| list.get(i)));
-        let wanted = request.settings.candidates.trending;
+        let wanted = request.settings.candidates.trending.count();
         // Lists overlap: take more than wanted, the merge drops repetitions.
         let unseen = turns.filter(|(_, score)| *score > 0.0).map(|(video, _)| *video).filter(|&v| request.servable(v));
         Ok(unseen.take(wanted * 2).collect())

@@ -18,7 +18,7 @@ impl Source for TwoTower {
     async fn find(&self, request: &Request) -> Result<Vec<VideoIndex>, String> {
         let release = request.release.as_ref().ok_or("no release")?;
         let user = request.user_vector.as_ref().ok_or("no user vector")?;
-        let k = request.settings.candidates.two_tower.max(request.limit + request.limit / 2);
+        let k = request.settings.candidates.two_tower.count().max(request.limit + request.limit / 2);
         let hits = release.retrieve(user, k, |video| request.servable(video)).map_err(|e| e.to_string())?;
         Ok(hits.into_iter().map(|hit| hit.item).collect())
     }
