@@ -145,12 +145,6 @@ impl Segments {
         }
         Ok(())
     }
-
-    /// How many files the log has.
-    #[cfg(test)]
-    pub fn len(&self) -> usize {
-        self.list.len()
-    }
 }
 
 /// Why events were not appended.
