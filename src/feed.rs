@@ -1,1 +1,23 @@
-//! feed.
+//! Feeds: a pipeline of small stages.
+//!
+//! ```text
+//! session ► user vector ► sources ► filters ► features ► ranker ► utility ► diversity + exploration ► feed
+//! ```
+//!
+//! [`pipeline`] drives it; each stage has a file of its own. A stage that fails or is late degrades the feed, says so in the
+//! answer, and is counted.
+
+pub mod candidate;
+mod diversify;
+mod explore;
+mod filters;
+pub mod hydrate;
+pub mod impression;
+pub mod pipeline;
+mod rank;
+pub mod request;
+pub mod settings;
+pub mod sources;
+pub mod stages;
+pub mod trends;
+mod utility;

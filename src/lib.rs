@@ -1,9 +1,18 @@
 //! foryou: the real-time "For You" feed server. See `ARCHITECTURE.md` for the way of the data.
 
+pub mod app;
+pub mod bench;
 pub mod brokers;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod error;
 pub mod features;
 pub mod feed;
+pub mod http;
 pub mod import;
 pub mod models;
 pub mod stores;
+pub mod telemetry;
 pub mod training;
+pub mod window;

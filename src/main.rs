@@ -1,2 +1,10 @@
-//! foryou binary.
-fn main() {}
+//! The binary; everything is in the library.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    foryou::cli::main()
+}

@@ -48,6 +48,11 @@ impl Catalogue {
         self.ids.find(id).filter(|&video| (video as usize) < self.entries.len())
     }
 
+    /// [`Catalogue::find`] for an id that is at hand as text.
+    pub fn find_str(&self, id: &str) -> Option<VideoIndex> {
+        self.ids.find(id).filter(|&video| (video as usize) < self.entries.len())
+    }
+
     /// The public id behind a number.
     #[inline]
     pub fn id(&self, video: VideoIndex) -> Option<&VideoId> {
@@ -134,6 +139,15 @@ impl Catalogue {
         (number, known.is_none())
     }
 
+    /// The videos that are new or were changed since an earlier state of this catalogue, ascending.
+    pub fn changed_since(&self, before: &Self) -> impl Iterator<Item = VideoIndex> {
+        let same = |n: usize| match (self.videos.get(n), before.videos.get(n)) {
+            (Some(now), Some(then)) => Arc::ptr_eq(now, then),
+            _ => false,
+        };
+        self.videos.touched_since(&before.videos).filter(move |n| !same(*n)).map(|n| n as VideoIndex)
+    }
+
     /// Marks a video as removed. Returns whether it was live.
     pub fn remove(&mut self, video: VideoIndex) -> bool {
         let was = self.entries.get_mut(video as usize).is_some_and(|e| std::mem::replace(&mut e.live, false));
@@ -179,5 +193,6 @@ mod tests {
         assert_eq!(before.of_creator(0), &[0]);
         assert_eq!(c.entry(0).unwrap().published_at, now);
         assert!(c.remove(0) && !c.remove(0) && before.entry(0).unwrap().live);
+        assert!(c.changed_since(&before).eq([0]) && c.changed_since(&c.clone()).next().is_none());
     }
 }

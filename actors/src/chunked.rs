@@ -51,6 +51,15 @@ impl<T: Clone> Chunked<T> {
         self.len - 1
     }
 
+    /// Where this array may differ from an earlier state of itself, ascending: chunks that both share are passed over.
+    pub fn touched_since(&self, before: &Self) -> impl Iterator<Item = usize> {
+        let touched = self.chunks.iter().enumerate().filter(|(n, chunk)| {
+            let same = before.chunks.get(*n).is_some_and(|old| Arc::ptr_eq(old, chunk));
+            !same
+        });
+        touched.flat_map(|(n, chunk)| n * CHUNK..n * CHUNK + chunk.len())
+    }
+
     /// All elements in order.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.chunks.iter().flat_map(|chunk| chunk.iter())
@@ -71,5 +80,7 @@ mod tests {
         assert_eq!((snapshot.get(700), snapshot.len()), (Some(&700), 1_300));
         assert_eq!((live.get(700), live.get(1_300), live.get(1_301)), (Some(&0), Some(&1_300), None));
         assert!(snapshot.iter().copied().eq(0..1_300));
+        assert!(live.touched_since(&snapshot).eq(512..1_301));
+        assert_eq!(live.touched_since(&live.clone()).count(), 0);
     }
 }

@@ -7,5 +7,7 @@ pub mod dictionary;
 pub mod fold;
 pub mod live;
 pub mod ports;
+pub mod services;
 pub mod sessions;
 pub mod statistics;
+pub mod tallies;

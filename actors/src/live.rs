@@ -9,8 +9,9 @@ use parking_lot::{Mutex, RwLock};
 use crate::{
     catalogue::Catalogue,
     dictionary::Dictionary,
+    ports::store::Activity,
     sessions::state::{Incoming, event_hash},
-    statistics::Statistics,
+    statistics::{Expected, Statistics},
 };
 
 /// The surface of an event or a feed that names none.
@@ -77,18 +78,32 @@ impl Live {
         number as u16
     }
 
-    /// An event as its session takes it; `None` where the catalogue does not know the video.
+    /// An event as its session takes it, with what could be expected of it now; `None` where the catalogue does not know the
+    /// video.
     pub fn resolve(&self, event: &Event) -> Option<Incoming> {
+        self.resolve_with(event, None)
+    }
+
+    /// An event that was applied before, with what could be expected of it then.
+    pub fn resolve_stored(&self, activity: &Activity) -> Option<Incoming> {
+        self.resolve_with(&activity.event, Some(activity.expected))
+    }
+
+    fn resolve_with(&self, event: &Event, expected: Option<Expected>) -> Option<Incoming> {
         let catalogue = self.catalogue.load();
         let video = catalogue.find(&event.video)?;
+        let entry = *catalogue.entry(video)?;
+        let surface = self.surface(event.surface.as_deref());
+        let now = || self.statistics.read().expected(video, &entry, surface, event.at.seconds());
         Some(Incoming {
             id: event_hash(event.id.as_str()),
             video,
-            entry: *catalogue.entry(video)?,
+            entry,
             kind: event.kind,
             watch_ms: event.watch_ms.unwrap_or(0),
             at_ms: event.at.millis(),
-            surface: self.surface(event.surface.as_deref()),
+            surface,
+            expected: expected.unwrap_or_else(now),
         })
     }
 }

@@ -1,4 +1,12 @@
 //! Sessions: one light actix actor per active user.
 
 pub mod affinity;
+mod arbiters;
+pub mod rare;
+pub mod registry;
+mod resident;
+mod session;
+pub mod snapshot;
 pub mod state;
+
+pub use registry::{AppliedEvents, SessionError, SessionSettings, SessionStats, Sessions};

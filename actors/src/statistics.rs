@@ -7,6 +7,10 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+mod rates;
+
+pub use rates::{Expected, Rate, Rates, Sums, smoothed};
+
 use crate::{
     catalogue::{Entry, VideoIndex},
     sessions::state::{Applied, Outcomes},
@@ -33,15 +37,19 @@ pub enum Count {
     Negatives,
     /// Sum of watch ratios, each at most [`MAX_WATCH_RATIO`].
     WatchRatio,
+    /// Sum, over impressions, of the long-view rate that the video alone made one expect ([`Expected::video`]).
+    ExpectedLongViews,
 }
 
 /// How many [`Count`]s there are.
-pub const COUNTS: usize = 9;
+pub const COUNTS: usize = 10;
+/// The first of them are numbers of outcomes.
+const COUNTED_OUTCOMES: usize = 8;
 /// Where one view's watch ratio is cut off.
 pub const MAX_WATCH_RATIO: f32 = 2.0;
 
-/// The outcomes behind each count but the last.
-const COUNTED: [(Count, Outcomes); COUNTS - 1] = [
+/// The outcomes behind the first counts.
+const COUNTED: [(Count, Outcomes); COUNTED_OUTCOMES] = [
     (Count::Impressions, Outcomes::OPENED),
     (Count::Views, Outcomes::VIEW),
     (Count::LongViews, Outcomes::LONG_VIEW),
@@ -61,8 +69,8 @@ pub struct Tally {
     /// Seconds since 1970 to which `decayed` refers.
     at_s: f64,
     decayed: Decayed,
-    /// Counts since the beginning, undecayed; the watch ratio sum excepted (0).
-    totals: [u32; COUNTS],
+    /// Numbers of outcomes since the beginning, undecayed.
+    totals: [u32; COUNTED_OUTCOMES],
 }
 
 impl Tally {
@@ -74,9 +82,9 @@ impl Tally {
         out
     }
 
-    /// How often it happened since the beginning.
+    /// How often it happened since the beginning; 0 for the two sums, which are only kept decayed.
     pub fn total(&self, count: Count) -> u32 {
-        self.totals[count as usize]
+        self.totals.get(count as usize).copied().unwrap_or(0)
     }
 
     fn add(&mut self, at_s: f64, increments: &[f32; COUNTS]) {
@@ -91,7 +99,7 @@ impl Tally {
                 *sum = (*sum + weight * increment).max(0.0);
             }
         }
-        for (total, increment) in self.totals.iter_mut().zip(&increments[..COUNTS - 1]) {
+        for (total, increment) in self.totals.iter_mut().zip(increments) {
             *total = total.saturating_add_signed(*increment as i32);
         }
     }
@@ -123,6 +131,10 @@ pub enum TallyKey {
     Surface(Box<str>),
     /// A country and a video seen from it.
     Country(Box<str>, Box<str>),
+    /// A band of lengths.
+    Band(u8),
+    /// A surface and a band of lengths.
+    SurfaceBand(Box<str>, u8),
 }
 
 /// An entity by dense number, as [`Statistics`] knows it.
@@ -140,6 +152,20 @@ pub enum Entity {
     Surface(u16),
     /// A video as seen from a country.
     Country([u8; 2], VideoIndex),
+    /// A band of lengths, see [`band`].
+    Band(u8),
+    /// A band of lengths on a surface.
+    SurfaceBand(u16, u8),
+}
+
+/// Bounds between the bands of lengths, seconds.
+const BANDS_S: [u32; BANDS - 1] = [7, 10, 14, 18, 25, 40, 60, 100, 180];
+/// How many bands of lengths there are.
+pub const BANDS: usize = 10;
+
+/// The band of a length.
+pub fn band(duration_ms: u32) -> u8 {
+    BANDS_S.partition_point(|bound| bound * 1_000 <= duration_ms) as u8
 }
 
 /// All tallies. One writer folds events into it in the order of their application.
@@ -150,6 +176,8 @@ pub struct Statistics {
     creators: Vec<Tally>,
     categories: Vec<Tally>,
     surfaces: Vec<Tally>,
+    bands: Vec<Tally>,
+    surface_bands: Vec<Tally>,
     countries: HashMap<([u8; 2], VideoIndex), Tally>,
     /// How many events were folded in: the order number of the latest.
     order: u64,
@@ -169,6 +197,8 @@ impl Statistics {
             Entity::Creator(entry.creator),
             Entity::Category(entry.category),
             Entity::Surface(applied.surface),
+            Entity::Band(band(entry.duration_ms)),
+            Entity::SurfaceBand(applied.surface, band(entry.duration_ms)),
         ];
         changed.extend(country.map(|c| Entity::Country(c, applied.video)));
         for entity in &changed {
@@ -187,6 +217,8 @@ impl Statistics {
             Entity::Category(n) => self.categories.get(n as usize),
             Entity::Surface(n) => self.surfaces.get(n as usize),
             Entity::Country(c, n) => self.countries.get(&(c, n)),
+            Entity::Band(n) => self.bands.get(n as usize),
+            Entity::SurfaceBand(s, n) => self.surface_bands.get(surface_band(s, n)),
         };
         found.copied().unwrap_or_default()
     }
@@ -225,8 +257,14 @@ impl Statistics {
             Entity::Category(n) => slot(&mut self.categories, n as usize),
             Entity::Surface(n) => slot(&mut self.surfaces, n as usize),
             Entity::Country(c, n) => self.countries.entry((c, n)).or_default(),
+            Entity::Band(n) => slot(&mut self.bands, n as usize),
+            Entity::SurfaceBand(s, n) => slot(&mut self.surface_bands, surface_band(s, n)),
         }
     }
+}
+
+fn surface_band(surface: u16, band: u8) -> usize {
+    surface as usize * BANDS + band as usize
 }
 
 /// What one applied event adds to each count.
@@ -237,5 +275,8 @@ fn increments(applied: &Applied, duration_ms: u32) -> [f32; COUNTS] {
         out[count as usize] = gained as f32 - lost as f32;
     }
     out[Count::WatchRatio as usize] = (applied.watch_ms as f32 / duration_ms.max(1) as f32).min(MAX_WATCH_RATIO);
+    if applied.gained.any(Outcomes::OPENED) {
+        out[Count::ExpectedLongViews as usize] = applied.expected.video.get();
+    }
     out
 }

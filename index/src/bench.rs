@@ -52,7 +52,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        let efs = vec![100, 130, 160, 200, 300];
+        let efs = vec![100, 160, 200, 300, 400];
         Self { sizes: vec![7_500, 100_000], dim: 64, efs, graph_up_to: usize::MAX, queries: 500, threads: 0, seed: 1 }
     }
 }
@@ -137,7 +137,7 @@ fn time(index: &Index, queries: &[Vec<f32>], ef: usize) -> Result<f64, IndexErro
 }
 
 /// The share of the true hits that were found.
-pub fn recall(found: &[Vec<Hit>], truth: &[Vec<Hit>]) -> f64 {
+pub(crate) fn recall(found: &[Vec<Hit>], truth: &[Vec<Hit>]) -> f64 {
     let (mut hits, mut all) = (0, 0);
     for (found, truth) in found.iter().zip(truth) {
         let found: std::collections::HashSet<u32> = found.iter().map(|hit| hit.item).collect();
@@ -145,13 +145,4 @@ pub fn recall(found: &[Vec<Hit>], truth: &[Vec<Hit>]) -> f64 {
         all += truth.len();
     }
     if all == 0 { 1.0 } else { hits as f64 / all as f64 }
-}
-
-/// Scratch.
-pub fn data(n: usize) -> (Vec<Vec<f32>>, Vec<f32>, Vec<Vec<f32>>) {
-    let mut clusters = Clusters::new(1, 64, (n / 100).max(10), 1.0);
-    let items = clusters.draw_many(n);
-    let priors = clusters.priors(n, 0.05);
-    let queries = clusters.draw_many(500);
-    (items, priors, queries)
 }

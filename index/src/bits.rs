@@ -13,6 +13,7 @@ impl Bits {
         Self { words: vec![0; len.div_ceil(64)], ones: 0 }
     }
 
+    #[inline]
     pub fn get(&self, at: usize) -> bool {
         self.words[at / 64] >> (at % 64) & 1 == 1
     }

@@ -4,12 +4,15 @@
 //! magic     8 bytes  "FORYOUIX"
 //! version   u32
 //! counts    8 × u64  dim, nodes, members, edges, entries, exact items, priors, 0
-//! arrays             node vectors f32[nodes × dim], member offsets u32[nodes + 1], members u32[members],
+//! arrays             node vectors f32[nodes × dim], members u32[members], extra offsets u32[nodes + 1],
 //!                    edge offsets u32[nodes + 1], edges u32[edges], exact items u32[exact items],
 //!                    exact vectors f32[exact items × dim], priors f32[priors]
 //! checksum  u32      CRC-32 of everything before it
 //! ```
 //! A dead member is written as `u32::MAX`. Without a graph, `nodes` is 0 and there are no offsets.
+
+#[cfg(test)]
+mod tests;
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
@@ -34,7 +37,7 @@ const HEADER: u64 = 8 + 4 + 8 * 8;
 pub(crate) fn save(snapshot: &Snapshot, path: &Path) -> Result<(), IndexError> {
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || {
-        let file = tempfile::NamedTempFile::new_in(folder)?;
+        let file = temporary_file(folder)?;
         let mut out = Out { file: BufWriter::new(file), hasher: Hasher::new() };
         write_snapshot(snapshot, &mut out)?;
         let checksum = out.hasher.finalize();
@@ -46,6 +49,15 @@ pub(crate) fn save(snapshot: &Snapshot, path: &Path) -> Result<(), IndexError> {
         File::open(folder)?.sync_all()
     };
     write().map_err(|e| IndexError::io(path, e))
+}
+
+/// A temporary file that, unlike most, others may read once it has its name.
+fn temporary_file(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".foryou-index-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+    builder.tempfile_in(folder)
 }
 
 fn write_snapshot(snapshot: &Snapshot, out: &mut Out) -> std::io::Result<()> {
@@ -70,9 +82,9 @@ fn write_snapshot(snapshot: &Snapshot, out: &mut Out) -> std::io::Result<()> {
         for node in 0..segment.rows().len() {
             out.floats(segment.rows().components(node))?;
         }
-        out.words(segment.member_offsets().iter().copied())?;
         let members = segment.members().iter().enumerate();
         out.words(members.map(|(position, item)| if graph.dead.get(position) { DEAD } else { *item }))?;
+        out.words(segment.extra_offsets().iter().copied())?;
         out.words(segment.edge_offsets().iter().copied())?;
         out.words(segment.edges().iter().copied())?;
     }
@@ -157,8 +169,8 @@ impl Contents {
             0 => None,
             nodes => Some(GraphParts {
                 rows: input.rows(nodes, counts.dim)?,
-                member_offsets: input.words(nodes + 1)?,
                 members: input.words(counts.members)?,
+                extra_offsets: input.words(nodes + 1)?,
                 edge_offsets: input.words(nodes + 1)?,
                 edges: input.words(counts.edges)?,
                 entries: counts.entries,

@@ -14,19 +14,23 @@ use std::sync::Mutex;
 pub use build::GraphConfig;
 pub(crate) use build::build;
 
+use crate::bits::Bits;
 use crate::rows::{Line, Rows};
 
 /// A proximity graph over distinct vectors in flat arrays.
 ///
 /// *Nodes* are distinct vectors, numbered so that neighbours lie near each other in memory; the first `entries`
 /// nodes are where every search starts. *Members* are items; those with identical vectors share a node. A member
-/// is known by its *position*, nodes hold consecutive positions.
+/// is known by its *position*: a node's first member has the node's own number, all others follow after the last
+/// node, in order of their nodes.
 pub(crate) struct GraphSegment {
     rows: Rows,
-    /// By node, and one more: where its members begin.
-    member_offsets: Vec<u32>,
     /// By position: the item.
     members: Vec<u32>,
+    /// By node, and one more: where its further members begin, counted after the first members.
+    extra_offsets: Vec<u32>,
+    /// By node: it has further members.
+    several: Bits,
     /// By node, and one more: where its edges begin.
     edge_offsets: Vec<u32>,
     edges: Vec<u32>,
@@ -38,11 +42,20 @@ pub(crate) struct GraphSegment {
 /// The arrays of a [`GraphSegment`], to be checked.
 pub(crate) struct GraphParts {
     pub rows: Rows,
-    pub member_offsets: Vec<u32>,
     pub members: Vec<u32>,
+    pub extra_offsets: Vec<u32>,
     pub edge_offsets: Vec<u32>,
     pub edges: Vec<u32>,
     pub entries: usize,
+}
+
+/// What a walk needs of a node beside its vector.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NodeInfo {
+    /// The first member.
+    pub item: u32,
+    /// The greatest prior among the members.
+    pub prior: f32,
 }
 
 impl GraphSegment {
@@ -51,9 +64,10 @@ impl GraphSegment {
     /// # Errors
     /// What is wrong, in words.
     pub fn from_parts(parts: GraphParts) -> Result<Self, String> {
-        let GraphParts { rows, member_offsets, members, edge_offsets, edges, entries } = parts;
+        let GraphParts { rows, members, extra_offsets, edge_offsets, edges, entries } = parts;
         let nodes = rows.len();
-        check_offsets("members", &member_offsets, nodes, members.len())?;
+        let extras = members.len().checked_sub(nodes).ok_or("some nodes have no members")?;
+        check_offsets("members", &extra_offsets, nodes, extras)?;
         check_offsets("edges", &edge_offsets, nodes, edges.len())?;
         if let Some(edge) = edges.iter().find(|edge| **edge as usize >= nodes) {
             return Err(format!("an edge leads to node {edge} of {nodes}"));
@@ -61,20 +75,23 @@ impl GraphSegment {
         if entries == 0 || entries > nodes {
             return Err(format!("{entries} entry nodes of {nodes}"));
         }
-        Ok(Self { rows, member_offsets, members, edge_offsets, edges, entries, pool: Mutex::default() })
+        let mut several = Bits::new(nodes);
+        (0..nodes).filter(|node| extra_offsets[*node] < extra_offsets[node + 1]).for_each(|node| several.set(node));
+        let pool = Mutex::default();
+        Ok(Self { rows, members, extra_offsets, several, edge_offsets, edges, entries, pool })
     }
 
     pub fn rows(&self) -> &Rows {
         &self.rows
     }
 
-    pub fn member_offsets(&self) -> &[u32] {
-        &self.member_offsets
-    }
-
     /// By position: the item.
     pub fn members(&self) -> &[u32] {
         &self.members
+    }
+
+    pub fn extra_offsets(&self) -> &[u32] {
+        &self.extra_offsets
     }
 
     pub fn edge_offsets(&self) -> &[u32] {
@@ -90,22 +107,28 @@ impl GraphSegment {
     }
 
     pub fn bytes(&self) -> usize {
-        let words = self.member_offsets.len() + self.members.len() + self.edge_offsets.len() + self.edges.len();
-        self.rows.bytes() + words * size_of::<u32>()
+        let words = self.members.len() + self.extra_offsets.len() + self.edge_offsets.len() + self.edges.len();
+        self.rows.bytes() + self.several.bytes() + words * size_of::<u32>()
     }
 
-    /// The positions of a node's members.
-    fn positions(&self, node: usize) -> std::ops::Range<usize> {
-        self.member_offsets[node] as usize..self.member_offsets[node + 1] as usize
-    }
-
+    #[inline]
     fn neighbours(&self, node: usize) -> &[u32] {
         &self.edges[self.edge_offsets[node] as usize..self.edge_offsets[node + 1] as usize]
     }
 
+    /// The positions of a node's members.
+    fn positions(&self, node: usize) -> impl Iterator<Item = usize> {
+        let nodes = self.rows.len();
+        let extras = self.extra_offsets[node] as usize..self.extra_offsets[node + 1] as usize;
+        std::iter::once(node).chain(extras.map(move |extra| nodes + extra))
+    }
+
     /// The node of a position.
     pub fn node_of(&self, position: usize) -> usize {
-        self.member_offsets.partition_point(|offset| *offset as usize <= position) - 1
+        match position.checked_sub(self.rows.len()) {
+            None => position,
+            Some(extra) => self.extra_offsets.partition_point(|offset| *offset as usize <= extra) - 1,
+        }
     }
 
     /// The vector at a position.
@@ -113,25 +136,17 @@ impl GraphSegment {
         self.rows.row(self.node_of(position))
     }
 
-    /// Every item with its vector, by position.
-    pub fn members_with_rows(&self) -> impl Iterator<Item = (u32, &[Line])> {
-        (0..self.rows.len()).flat_map(move |node| {
-            self.positions(node).map(move |position| (self.members[position], self.rows.row(node)))
-        })
+    pub fn node_info(&self, node: usize, prior: impl Fn(u32) -> f32) -> NodeInfo {
+        let priors = self.positions(node).map(|position| prior(self.members[position]));
+        NodeInfo { item: self.members[node], prior: priors.fold(f32::MIN, f32::max) }
     }
 
-    /// The greatest prior among a node's members.
-    pub fn node_prior(&self, node: usize, prior: impl Fn(u32) -> f32) -> f32 {
-        self.members[self.positions(node)].iter().map(|item| prior(*item)).fold(f32::MIN, f32::max)
-    }
-
-    /// By node: the greatest prior among its members.
-    pub fn node_priors(&self, prior: impl Fn(u32) -> f32) -> Vec<f32> {
-        (0..self.rows.len()).map(|node| self.node_prior(node, &prior)).collect()
+    pub fn node_infos(&self, prior: impl Fn(u32) -> f32) -> Vec<NodeInfo> {
+        (0..self.rows.len()).map(|node| self.node_info(node, &prior)).collect()
     }
 }
 
-/// Offsets cut `len` things into one non-empty or empty run per node, in order.
+/// Offsets cut `len` things into one run per node, in order.
 fn check_offsets(of: &str, offsets: &[u32], nodes: usize, len: usize) -> Result<(), String> {
     let ordered = offsets.windows(2).all(|pair| pair[0] <= pair[1]);
     let ends = offsets.first() == Some(&0) && offsets.last().map(|last| *last as usize) == Some(len);

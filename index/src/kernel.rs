@@ -14,13 +14,16 @@ use std::sync::LazyLock;
 
 pub use crate::rows::Line;
 
+/// Inner products of a query with rows picked by id: query, rows, ids, out.
+type Gather = fn(&[Line], &[Line], &[u32], &mut [f32]);
+
 /// One implementation of the arithmetic. Rows are `query.len()` lines each.
 #[derive(Clone, Copy, Debug)]
 pub struct Kernel {
     /// `"avx512"`, `"avx2"` or `"scalar"`.
     pub name: &'static str,
     scan: fn(&[Line], &[Line], &mut [f32]),
-    gather: fn(&[Line], &[Line], &[u32], &mut [f32]),
+    gather: Gather,
     squared_distance: fn(&[f32], &[f32]) -> f32,
 }
 
@@ -75,18 +78,18 @@ fn row(rows: &[Line], width: usize, i: usize) -> &[Line] {
     &rows[i * width..(i + 1) * width]
 }
 
-/// Asks the processor to fetch a row that is read soon.
+/// Asks the processor to fetch what is read soon.
 #[inline(always)]
-pub(crate) fn prefetch(row: &[Line]) {
+pub(crate) fn prefetch<T>(soon: &[T]) {
     #[cfg(target_arch = "x86_64")]
-    for line in row {
+    for at in (0..size_of_val(soon)).step_by(64) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a prefetch changes nothing, and SSE is part of x86_64.
+        // SAFETY: a prefetch reads nothing, whatever the address, and SSE is part of x86_64.
         #[allow(unsafe_code)]
         unsafe {
-            _mm_prefetch::<_MM_HINT_T0>(line.0.as_ptr().cast());
+            _mm_prefetch::<_MM_HINT_T0>(soon.as_ptr().cast::<i8>().wrapping_add(at));
         }
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = row;
+    let _ = soon;
 }

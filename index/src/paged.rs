@@ -26,14 +26,6 @@ impl<T: Copy + Default> Paged<T> {
         Arc::make_mut(&mut self.pages[page])[at % PAGE] = value;
     }
 
-    /// Every entry with its position, up to the last page.
-    pub fn iter(&self) -> impl Iterator<Item = (usize, T)> + '_ {
-        self.pages
-            .iter()
-            .enumerate()
-            .flat_map(|(p, page)| page.iter().enumerate().map(move |(i, t)| (p * PAGE + i, *t)))
-    }
-
     pub fn bytes(&self) -> usize {
         self.pages.len() * PAGE * size_of::<T>()
     }
@@ -51,6 +43,5 @@ mod tests {
         a.set(5000, 8);
         a.set(1, 1);
         assert_eq!((a.get(5000), b.get(5000), b.get(1), b.get(9_999_999)), (8, 7, 0, 0));
-        assert_eq!(a.iter().filter(|(_, t)| *t != 0).collect::<Vec<_>>(), [(1, 1), (5000, 8)]);
     }
 }

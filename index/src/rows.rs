@@ -41,6 +41,7 @@ impl Rows {
         self.dim
     }
 
+    #[inline]
     pub fn len(&self) -> usize {
         self.lines.len() / self.width
     }
@@ -50,6 +51,7 @@ impl Rows {
     }
 
     /// Every row's lines, one row after the other.
+    #[inline]
     pub fn lines(&self) -> &[Line] {
         &self.lines
     }
@@ -59,6 +61,7 @@ impl Rows {
         &self.lines[..rows * self.width]
     }
 
+    #[inline]
     pub fn row(&self, row: usize) -> &[Line] {
         &self.lines[row * self.width..(row + 1) * self.width]
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::bits::Bits;
 use crate::exact::ExactSegment;
-use crate::graph::GraphSegment;
+use crate::graph::{GraphSegment, NodeInfo};
 use crate::paged::Paged;
 use crate::rows::Line;
 use crate::topk::{Hit, TopK};
@@ -22,11 +22,13 @@ pub(crate) struct Scoring<'a> {
 }
 
 impl Scoring<'_> {
+    #[inline]
     pub fn prior(&self, item: u32) -> f32 {
         self.weight * prior_of(self.priors, item)
     }
 }
 
+#[inline]
 fn prior_of(priors: &[f32], item: u32) -> f32 {
     priors.get(item as usize).copied().unwrap_or(0.0)
 }
@@ -48,14 +50,14 @@ pub(crate) struct GraphView {
     pub segment: Arc<GraphSegment>,
     /// Members that were removed or replaced since the graph was built.
     pub dead: Arc<Bits>,
-    /// By node: the greatest prior among its members. Steers the walk; a hit has its own item's prior.
-    pub node_priors: Arc<Vec<f32>>,
+    /// By node, with the current priors.
+    pub nodes: Arc<Vec<NodeInfo>>,
 }
 
 impl GraphView {
     fn new(segment: Arc<GraphSegment>, dead: Bits, priors: &[f32]) -> Self {
-        let node_priors = Arc::new(segment.node_priors(|item| prior_of(priors, item)));
-        Self { segment, dead: Arc::new(dead), node_priors }
+        let nodes = Arc::new(segment.node_infos(|item| prior_of(priors, item)));
+        Self { segment, dead: Arc::new(dead), nodes }
     }
 }
 
@@ -118,7 +120,7 @@ impl Snapshot {
     /// Memory of vectors, edges, priors and tables.
     pub fn bytes(&self) -> usize {
         let graph = self.graph.as_ref().map_or(0, |graph| {
-            graph.segment.bytes() + graph.dead.bytes() + graph.node_priors.capacity() * size_of::<f32>()
+            graph.segment.bytes() + graph.dead.bytes() + graph.nodes.capacity() * size_of::<NodeInfo>()
         });
         self.exact.bytes() + graph + self.places.bytes() + self.priors.capacity() * size_of::<f32>()
     }
@@ -135,8 +137,9 @@ impl Snapshot {
     /// Every live item with its vector, in no particular order.
     pub fn rows(&self) -> impl Iterator<Item = (u32, &[Line])> {
         let graph = self.graph.iter().flat_map(|graph| {
-            let members = graph.segment.members_with_rows().enumerate();
-            members.filter(|(position, _)| !graph.dead.get(*position)).map(|(_, member)| member)
+            let members = graph.segment.members().iter().enumerate();
+            let live = members.filter(|(position, _)| !graph.dead.get(*position));
+            live.map(|(position, item)| (*item, graph.segment.row_of(position)))
         });
         self.exact.iter().chain(graph)
     }
@@ -181,7 +184,7 @@ impl Snapshot {
     /// Replaces all priors.
     pub fn set_priors(&mut self, priors: Arc<Vec<f32>>) {
         if let Some(graph) = &mut self.graph {
-            graph.node_priors = Arc::new(graph.segment.node_priors(|item| prior_of(&priors, item)));
+            graph.nodes = Arc::new(graph.segment.node_infos(|item| prior_of(&priors, item)));
         }
         self.priors = priors;
     }
@@ -195,8 +198,7 @@ impl Snapshot {
         priors[item as usize] = prior;
         if let (Place::Graph(position), Some(graph)) = (self.places.get(item as usize), &mut self.graph) {
             let node = graph.segment.node_of(position as usize);
-            let greatest = graph.segment.node_prior(node, |item| prior_of(priors, item));
-            Arc::make_mut(&mut graph.node_priors)[node] = greatest;
+            Arc::make_mut(&mut graph.nodes)[node] = graph.segment.node_info(node, |item| prior_of(priors, item));
         }
     }
 

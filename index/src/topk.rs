@@ -12,6 +12,7 @@ pub struct Hit {
 }
 
 /// Order of [`Hit`]s as one integer: a greater key is a better hit (higher score, then lower item id).
+#[inline]
 pub(crate) fn key(score: f32, id: u32) -> u64 {
     // Order-preserving map of a float's bits: flip all of a negative, the sign of a positive.
     let bits = (score + 0.0).to_bits();
@@ -19,11 +20,13 @@ pub(crate) fn key(score: f32, id: u32) -> u64 {
     u64::from(ordered) << 32 | u64::from(!id)
 }
 
+#[inline]
 pub(crate) fn key_score(key: u64) -> f32 {
     let ordered = (key >> 32) as u32;
     f32::from_bits(if ordered >> 31 == 1 { ordered & !(1 << 31) } else { !ordered })
 }
 
+#[inline]
 pub(crate) fn key_id(key: u64) -> u32 {
     !(key as u32)
 }
@@ -48,11 +51,13 @@ impl TopK {
     }
 
     /// A hit below this cannot be among the best.
+    #[inline]
     pub fn threshold(&self) -> f32 {
         self.threshold
     }
 
     /// Offers a hit; the caller has compared it with [`threshold`](Self::threshold) or does not care.
+    #[inline]
     pub fn push(&mut self, score: f32, item: u32) {
         if score < self.threshold {
             return;

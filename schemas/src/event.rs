@@ -118,7 +118,7 @@ impl Event {
         let id = o.optional("id", |raw| EventId::new(object::text(raw)?));
         let video = o.required("video", |raw| VideoId::new(object::text(raw)?));
         let kind: Option<Kind> = o.required("kind", |raw| {
-            object::read(raw, "a kind; known are impression, view, finish, rewatch, like, unlike, comment, share, follow, unfollow, skip, dislike, report and block")
+            object::word(raw, "a kind; known are impression, view, finish, rewatch, like, unlike, comment, share, follow, unfollow, skip, dislike, report and block")
         });
         let watch_ms = o.optional("watch_ms", |raw| object::integer(raw, 0..=MAX_WATCH_MS)).map(|ms| ms as u32);
         match kind {
@@ -152,10 +152,10 @@ impl Event {
 fn instant(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     let at = Timestamp::parse(text)?;
     if at.millis() < 0 {
-        return Err(format!("{text} is before 1970; give the time when it happened"));
+        return Err(format!("{at} is before 1970; give the time when it happened"));
     }
     if at > now.plus_millis(MAX_AHEAD_MS) {
-        return Err(format!("{text} lies in the future (it is {now} here); check the client's clock"));
+        return Err(format!("{at} lies in the future (it is {now} here); check the client's clock"));
     }
     Ok(at)
 }

@@ -33,6 +33,10 @@ macro_rules! ids {
                 let text = text.into();
                 check_id(&text).map(|()| Self(text))
             }
+            /// The id that spells `number` in 32 hexadecimal digits: for ids that are made here.
+            pub fn from_u128(number: u128) -> Self {
+                Self(format!("{number:032x}").into())
+            }
             /// The id as text.
             pub fn as_str(&self) -> &str {
                 &self.0

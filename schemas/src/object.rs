@@ -4,11 +4,14 @@ use std::{borrow::Cow, fmt};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{MapAccess, Visitor},
+    de::{DeserializeOwned, IntoDeserializer, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
 use crate::{FieldError, Invalid};
+
+/// More fields than any object has that is read here. Each refusal costs, so nothing is said field by field beyond it.
+const MAX_FIELDS: usize = 32;
 
 /// A JSON object whose fields are taken one by one; what is left at the end is unknown and refused by name.
 pub struct Object<'a> {
@@ -25,6 +28,12 @@ impl<'a> Object<'a> {
         }
         let Fields(list) = serde_json::from_str(text)
             .map_err(|e| Invalid::body(format!("the body is not a JSON object ({e}); send one JSON object")))?;
+        if list.len() > MAX_FIELDS {
+            return Err(Invalid::body(format!(
+                "the object has {} fields; none here has as many as {MAX_FIELDS}",
+                list.len()
+            )));
+        }
         let mut object = Self { fields: Vec::with_capacity(list.len()), errors: Vec::new() };
         for (name, value) in list {
             if object.fields.iter().any(|(known, _)| *known == name) {
@@ -36,9 +45,14 @@ impl<'a> Object<'a> {
         Ok(object)
     }
 
+    /// Whether the object has the field and nobody took it yet.
+    pub fn has(&self, field: &str) -> bool {
+        self.fields.iter().any(|(name, raw)| name == field && raw.is_some())
+    }
+
     /// Notes a problem of a field.
     pub fn refuse(&mut self, field: &str, reason: impl Into<String>) {
-        self.errors.push(FieldError { field: field.to_owned(), reason: reason.into() });
+        self.errors.push(FieldError { field: excerpt(field).into_owned(), reason: reason.into() });
     }
 
     /// Whether a problem of `field` was noted.
@@ -110,6 +124,14 @@ pub fn text<'a>(raw: &'a RawValue) -> Result<Cow<'a, str>, String> {
     read(raw, "a string").map(|Text(t)| t)
 }
 
+/// Reads one of a set of words (an enum without content); `what` says which there are.
+pub fn word<T: DeserializeOwned>(raw: &RawValue, what: &str) -> Result<T, String> {
+    // By way of a string: serde would also read the word out of {"word": null}.
+    let word = text(raw)?;
+    let known: Result<T, serde::de::value::Error> = T::deserialize(word.as_ref().into_deserializer());
+    known.map_err(|_| format!("{} is not {what}", quoted(&word)))
+}
+
 /// Reads a whole number within `range`.
 pub fn integer(raw: &RawValue, range: std::ops::RangeInclusive<i64>) -> Result<i64, String> {
     let wanted = || format!("must be a whole number from {} to {}", range.start(), range.end());
@@ -117,6 +139,11 @@ pub fn integer(raw: &RawValue, range: std::ops::RangeInclusive<i64>) -> Result<i
         Ok(n) if range.contains(&n) => Ok(n),
         _ => Err(format!("{}, not {}", wanted(), excerpt(raw.get()))),
     }
+}
+
+/// A text in quotes for a message; its beginning, where it is long.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("{:?}", excerpt(text))
 }
 
 fn excerpt(json: &str) -> Cow<'_, str> {

@@ -21,10 +21,13 @@ impl Timestamp {
 
     /// Reads RFC 3339; digits finer than a millisecond are cut off.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let instant: jiff::Timestamp = text
-            .parse()
-            .map_err(|_| format!("{text:?} is not a time; write RFC 3339, as in 2026-11-24T10:00:00.123Z"))?;
-        Ok(Self(instant.as_millisecond()))
+        match text.parse::<jiff::Timestamp>() {
+            Ok(instant) if is_rfc_3339(text) => Ok(Self(instant.as_millisecond())),
+            _ => {
+                let text = crate::object::quoted(text);
+                Err(format!("{text} is not a time; write RFC 3339, as in 2026-11-24T10:00:00.123Z"))
+            }
+        }
     }
 
     /// Milliseconds since 1970.
@@ -42,6 +45,25 @@ impl Timestamp {
         let moved = self.0.saturating_add(ms);
         Self(moved.clamp(jiff::Timestamp::MIN.as_millisecond(), jiff::Timestamp::MAX.as_millisecond()))
     }
+}
+
+/// Whether `text` is spelled `yyyy-mm-ddThh:mm:ss[.f…](Z|±hh:mm)`; the calendar's parser takes much more than that.
+fn is_rfc_3339(text: &str) -> bool {
+    let fits = |text: &[u8], form: &[u8]| {
+        let same = |(&byte, &wanted): (&u8, &u8)| match wanted {
+            b'0' => byte.is_ascii_digit(),
+            b'+' => matches!(byte, b'+' | b'-'),
+            _ => byte.eq_ignore_ascii_case(&wanted),
+        };
+        text.len() == form.len() && text.iter().zip(form).all(same)
+    };
+    let Some((seconds, rest)) = text.as_bytes().split_at_checked("0000-00-00T00:00:00".len()) else { return false };
+    let digits = match rest {
+        [b'.', fraction @ ..] => 1 + fraction.iter().take_while(|b| b.is_ascii_digit()).count(),
+        _ => 0,
+    };
+    let zone = &rest[digits..];
+    fits(seconds, b"0000-00-00T00:00:00") && digits != 1 && (fits(zone, b"Z") || fits(zone, b"+00:00"))
 }
 
 impl fmt::Display for Timestamp {

@@ -6,6 +6,11 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::{Invalid, Timestamp, UserId, country, object, object::Object};
 
+/// The ages a person may have, years.
+pub const AGES: std::ops::RangeInclusive<i64> = 13..=120;
+/// The longest language tag.
+pub const MAX_LANGUAGE_BYTES: usize = 35;
+
 /// ISO 3166-1 alpha-2, in capitals.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Country([u8; 2]);
@@ -15,8 +20,16 @@ impl Country {
     pub fn parse(text: &str) -> Result<Self, String> {
         match (country::CODES.binary_search(&text), text.as_bytes()) {
             (Ok(_), &[a, b]) => Ok(Self([a, b])),
-            _ => Err(format!("{text:?} is not a country; give an ISO 3166-1 alpha-2 code in capitals, as DE")),
+            _ => Err(format!(
+                "{} is not a country; give an ISO 3166-1 alpha-2 code in capitals, as DE",
+                object::quoted(text)
+            )),
         }
+    }
+
+    /// Every code there is, sorted.
+    pub fn codes() -> &'static [&'static str] {
+        &country::CODES
     }
 
     /// The code as two capital letters.
@@ -50,8 +63,8 @@ impl Language {
     /// Checks the grammar of BCP 47.
     pub fn parse(text: &str) -> Result<Self, String> {
         match oxilangtag::LanguageTag::parse(text) {
-            Ok(_) if text.len() <= 35 => Ok(Self(text.into())),
-            _ => Err(format!("{text:?} is not a language; give a BCP 47 tag, as de or pt-BR")),
+            Ok(_) if text.len() <= MAX_LANGUAGE_BYTES => Ok(Self(text.into())),
+            _ => Err(format!("{} is not a language; give a BCP 47 tag, as de or pt-BR", object::quoted(text))),
         }
     }
 
@@ -113,9 +126,9 @@ impl User {
 
     fn take(o: &mut Object<'_>) -> Self {
         Self {
-            age: o.optional("age", |raw| object::integer(raw, 13..=120)).map(|age| age as u8),
+            age: o.optional("age", |raw| object::integer(raw, AGES)).map(|age| age as u8),
             country: o.optional("country", |raw| Country::parse(&object::text(raw)?)),
-            gender: o.optional("gender", |raw| object::read(raw, "female, male, other or unknown")),
+            gender: o.optional("gender", |raw| object::word(raw, "female, male, other or unknown")),
             language: o.optional("language", |raw| Language::parse(&object::text(raw)?)),
             registered_at: o.optional("registered_at", |raw| Timestamp::parse(&object::text(raw)?)),
         }

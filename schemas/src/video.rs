@@ -41,9 +41,14 @@ pub struct Video {
 }
 
 const FIELDS: &str = "creator, category, duration_ms, published_at, tags, title, language, country, age_rating, status";
-const DAY_MS: i64 = 86_400_000;
-const MAX_TAGS: usize = 32;
-const MAX_TITLE_BYTES: usize = 2_000;
+/// The longest video: 24 h.
+pub const MAX_DURATION_MS: i64 = 86_400_000;
+/// The most tags of one video.
+pub const MAX_TAGS: usize = 32;
+/// The longest title.
+pub const MAX_TITLE_BYTES: usize = 2_000;
+/// The age ratings a video may have, years.
+pub const AGE_RATINGS: std::ops::RangeInclusive<i64> = 0..=21;
 
 impl Video {
     /// Reads the body of `PUT /v1/videos/{id}`.
@@ -64,14 +69,14 @@ impl Video {
     fn take(o: &mut Object<'_>) -> Option<Self> {
         let creator = o.required("creator", |raw| CreatorId::new(object::text(raw)?));
         let category = o.required("category", |raw| label(&object::text(raw)?));
-        let duration = o.required("duration_ms", |raw| object::integer(raw, 1..=DAY_MS));
+        let duration = o.required("duration_ms", |raw| object::integer(raw, 1..=MAX_DURATION_MS));
         let published_at = o.optional("published_at", |raw| Timestamp::parse(&object::text(raw)?));
         let tags = o.optional("tags", tags).unwrap_or_default();
         let title = o.optional("title", title);
         let language = o.optional("language", |raw| Language::parse(&object::text(raw)?));
         let country = o.optional("country", |raw| Country::parse(&object::text(raw)?));
-        let age_rating = o.optional("age_rating", |raw| object::integer(raw, 0..=21)).unwrap_or(0) as u8;
-        let status = o.optional("status", |raw| object::read(raw, "live or removed")).unwrap_or_default();
+        let age_rating = o.optional("age_rating", |raw| object::integer(raw, AGE_RATINGS)).unwrap_or(0) as u8;
+        let status = o.optional("status", |raw| object::word(raw, "live or removed")).unwrap_or_default();
         Some(Self {
             creator: creator?,
             category: category?,

@@ -1,9 +1,9 @@
 //! The two-tower retrieval model.
 //!
 //! **What it learns.** *Set mode*: a random 10-50 % of the videos a person met are hidden, and from the rest the model
-//! predicts up to 16 of the hidden ones at once by a softmax over the catalogue. There is no order in the task, which is what
-//! a feed wants: of the people with this taste, what else did they meet. One example serves sixteen targets, so a
-//! pass costs a fraction of one that predicts every interaction from its past.
+//! predicts the hidden ones at once by a softmax over the catalogue. There is no order in the task, which is what a feed
+//! wants: of the people with this taste, what else did they meet. One example serves many targets, so a pass costs a
+//! fraction of one that predicts every interaction from its past.
 //!
 //! **Layouts**, with `d` = [`TwoTowerConfig::dim`]:
 //!
@@ -47,3 +47,6 @@ pub use train::train;
 
 /// What the inner product of the two towers is multiplied by; it is folded into the item vectors.
 pub const LOGIT_SCALE: f32 = 4.0;
+
+#[cfg(test)]
+mod tests;

@@ -59,8 +59,8 @@ pub trait EventBus: Send + Sync + 'static {
 /// Where events come out: at least once, first deliveries of one user in the order of publication.
 #[async_trait]
 pub trait Subscription: Send {
-    /// The next deliveries, at least one and at most `max`; waits for credit and for events. Empty: the bus was closed.
-    /// Dropping the future loses nothing.
+    /// The next deliveries, at least one and at most `max`; waits for credit and for events. Empty: the bus was closed. Safe to
+    /// cancel: a call that is dropped before it returns has taken nothing.
     async fn next(&mut self, max: usize) -> Result<Vec<Delivery>, BusError>;
 
     /// Settles deliveries whose effects are durable. They do not come again.

@@ -6,7 +6,10 @@ pub mod contract;
 use async_trait::async_trait;
 use foryou_schemas::{Event, EventId, Timestamp, User, UserId, Video, VideoId};
 
-use crate::{sessions::state::Outcomes, statistics::TallyKey};
+use crate::{
+    sessions::state::Outcomes,
+    statistics::{Expected, TallyKey},
+};
 
 /// Why the store did not do as asked.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +35,8 @@ pub struct Activity {
     pub gained: Outcomes,
     /// Outcomes that were taken back.
     pub lost: Outcomes,
+    /// What the exposure could be expected to come to; kept, so that a session is rebuilt to the bit.
+    pub expected: Expected,
 }
 
 /// What a session is rebuilt from.

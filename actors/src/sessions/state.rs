@@ -4,8 +4,14 @@ use std::collections::VecDeque;
 
 use foryou_schemas::{Country, Gender, Kind, User};
 
-use super::affinity::Affinities;
-use crate::catalogue::{Entry, VideoIndex};
+use super::{
+    affinity::{Affinities, Affinity},
+    rare::Rare,
+};
+use crate::{
+    catalogue::{Entry, VideoIndex},
+    statistics::{Expected, Rate},
+};
 
 /// How many actions a session remembers one by one.
 pub const MAX_ACTIONS: usize = 100;
@@ -125,10 +131,23 @@ pub struct Action {
     pub video: VideoIndex,
     /// When it began, seconds since 1970.
     pub at_s: u32,
-    /// Watch time of the exposure, milliseconds.
-    pub watch_ms: u32,
+    /// Watch time of the exposure, tenths of a second; at most an hour and 49 minutes.
+    pub watch_ds: u16,
     /// What happened.
     pub outcomes: Outcomes,
+    /// Long-view rate that could be expected of the exposure, in steps of 1/65535.
+    pub expected: Rate,
+    /// Like rate that could be expected.
+    pub expected_like: Rate,
+}
+
+impl Action {
+    /// Whether a view was counted. A finish or a rewatch counts as played but is no view: its view may still come.
+    fn viewed(&self) -> bool {
+        let unwatched = Outcomes::VIEW.with(Outcomes::SKIP);
+        let played = unwatched.with(Outcomes::LONG_VIEW).with(Outcomes::REWATCH);
+        self.watch_ds > 0 || self.outcomes.and(played) == unwatched
+    }
 }
 
 /// An event as a session takes it: names resolved to dense numbers.
@@ -148,6 +167,8 @@ pub struct Incoming {
     pub at_ms: i64,
     /// Dense number of the surface.
     pub surface: u16,
+    /// What the exposure could be expected to come to, as of the event.
+    pub expected: Expected,
 }
 
 /// What an event changed: all that statistics, labels and a repeated fold need to know of it.
@@ -167,6 +188,8 @@ pub struct Applied {
     pub lost: Outcomes,
     /// Watch time that was added.
     pub watch_ms: u32,
+    /// What the exposure could be expected to come to.
+    pub expected: Expected,
 }
 
 /// A video as served in a feed, not necessarily seen.
@@ -176,6 +199,51 @@ pub struct Served {
     pub video: VideoIndex,
     /// When, seconds since 1970.
     pub at_s: u32,
+}
+
+/// Sums over exposures: how many, what came of them, and how that differs from what could be expected.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Past {
+    /// Exposures.
+    pub shown: f32,
+    /// Long views.
+    pub long_views: f32,
+    /// Long views less expected ones.
+    pub surplus: f32,
+    /// Likes.
+    pub likes: f32,
+    /// Likes less expected ones.
+    pub like_surplus: f32,
+}
+
+impl Past {
+    /// Counts an exposure.
+    pub fn add(&mut self, action: &Action) {
+        self.shown += 1.0;
+        self.long_views += action.long_view();
+        self.surplus += action.surplus();
+        self.likes += action.like();
+        self.like_surplus += action.like_surplus();
+    }
+}
+
+impl Action {
+    /// 1 for a long view, else 0.
+    pub fn long_view(&self) -> f32 {
+        f32::from(u8::from(self.outcomes.any(Outcomes::LONG_VIEW)))
+    }
+    /// 1 for a like, else 0.
+    pub fn like(&self) -> f32 {
+        f32::from(u8::from(self.outcomes.any(Outcomes::LIKE)))
+    }
+    /// The long view less its expectation.
+    pub fn surplus(&self) -> f32 {
+        self.long_view() - self.expected.get()
+    }
+    /// The like less its expectation.
+    pub fn like_surplus(&self) -> f32 {
+        self.like() - self.expected_like.get()
+    }
 }
 
 /// The profile's part that the hot path reads.
@@ -214,15 +282,15 @@ pub struct SessionState {
     /// Taste by creator.
     pub creators: Affinities,
     /// Seen videos that `actions` no longer holds: `(video, seconds since 1970)`, ordered by video.
-    pub seen: Vec<(VideoIndex, u32)>,
+    pub seen: Rare<(VideoIndex, u32)>,
     /// Latest servings, oldest first.
     pub served: VecDeque<Served>,
     /// Followed creators, in the order of following.
-    pub followed: Vec<u32>,
+    pub followed: Rare<u32>,
     /// Blocked creators.
-    pub blocked: Vec<u32>,
+    pub blocked: Rare<u32>,
     /// Reported videos: never shown again, whatever the seen window.
-    pub reported: Vec<VideoIndex>,
+    pub reported: Rare<VideoIndex>,
     /// Age, country, gender.
     pub profile: Profile,
     /// Exposures in the current visit.
@@ -231,13 +299,15 @@ pub struct SessionState {
     pub skips_in_row: u32,
     /// Exposures ever.
     pub exposures: u32,
+    /// Sums over the exposures that `actions` no longer holds.
+    pub past: Past,
     /// Time of the latest event, seconds since 1970.
     pub last_at_s: f64,
-    /// Hashes of the latest event ids, a ring.
-    recent_ids: [u64; RECENT_IDS],
+    /// The lower halves of the latest event ids' hashes, a ring.
+    pub(super) recent_ids: [u32; RECENT_IDS],
 }
 
-const RECENT_IDS: usize = 16;
+pub(super) const RECENT_IDS: usize = 16;
 
 /// The hash under which a session remembers an event's id (FNV-1a).
 pub fn event_hash(id: &str) -> u64 {
@@ -252,15 +322,15 @@ impl SessionState {
 
     /// Folds one event in. The caller sees to it that each event comes once.
     ///
-    /// An event joins the latest exposure of its video when that is less than [`VISIT_GAP_S`] away, but a second view is an
-    /// exposure of its own. A late event is put where its time belongs.
+    /// An event joins the nearest exposure of its video when that is less than [`VISIT_GAP_S`] away, but a second view is an
+    /// exposure of its own. A late event is put where its time belongs, so that the order of arrival does not matter.
     pub fn apply(&mut self, incoming: &Incoming) -> Applied {
         let at_s = incoming.at_ms as f64 / 1e3;
         self.seq += 1;
-        self.recent_ids[(self.seq % RECENT_IDS as u64) as usize] = incoming.id;
+        self.recent_ids[(self.seq % RECENT_IDS as u64) as usize] = incoming.id as u32;
         let says = Outcomes::of(incoming.kind, incoming.watch_ms, incoming.entry.duration_ms);
         let (index, opened) = match self.exposure_of(incoming) {
-            Some(index) => (index, Outcomes::NONE),
+            Some(index) => (self.begin_earlier(index, at_s), Outcomes::NONE),
             None => (self.open(incoming, at_s), Outcomes::OPENED),
         };
         let action = &mut self.actions[index];
@@ -271,7 +341,8 @@ impl SessionState {
             _ => Outcomes::NONE,
         };
         action.outcomes = action.outcomes.with(gained).without(lost);
-        action.watch_ms = action.watch_ms.saturating_add(incoming.watch_ms);
+        let watch_ds = (incoming.watch_ms / 100).min(u32::from(u16::MAX)) as u16;
+        action.watch_ds = action.watch_ds.saturating_add(watch_ds);
         let applied = Applied {
             seq: self.seq,
             video: incoming.video,
@@ -280,6 +351,7 @@ impl SessionState {
             gained,
             lost,
             watch_ms: incoming.watch_ms,
+            expected: incoming.expected,
         };
         self.learn(incoming, &applied);
         while self.actions.len() > MAX_ACTIONS {
@@ -288,9 +360,9 @@ impl SessionState {
         applied
     }
 
-    /// Whether the event is among the latest that were applied.
+    /// Whether the event (by its [`event_hash`]) is among the latest that were applied; wrongly so once in 268 million times.
     pub fn applied_lately(&self, event: u64) -> bool {
-        self.recent_ids.contains(&event)
+        self.recent_ids.contains(&(event as u32))
     }
 
     /// Notes that a feed with these videos was served at `at_s` (seconds since 1970).
@@ -311,21 +383,64 @@ impl SessionState {
         self.seen.iter().copied().chain(self.actions.iter().map(|a| (a.video, a.at_s)))
     }
 
+    /// What the state occupies beyond its own size, bytes.
+    pub fn heap_bytes(&self) -> usize {
+        fn of<T>(capacity: usize) -> usize {
+            capacity * size_of::<T>()
+        }
+        of::<Action>(self.actions.capacity())
+            + of::<Affinity>(self.categories.rows.capacity() + self.creators.rows.capacity())
+            + of::<Served>(self.served.capacity())
+            + self.seen.heap_bytes()
+            + self.followed.heap_bytes()
+            + self.blocked.heap_bytes()
+            + self.reported.heap_bytes()
+    }
+
     fn exposure_of(&self, incoming: &Incoming) -> Option<usize> {
         let at_s = incoming.at_ms as f64 / 1e3;
-        let index = self.actions.iter().rposition(|a| a.video == incoming.video)?;
-        let action = &self.actions[index];
-        let near = (at_s - f64::from(action.at_s)).abs() <= VISIT_GAP_S;
-        let again = incoming.kind == Kind::View && action.outcomes.any(Outcomes::VIEW);
-        let settles = matches!(incoming.kind, Kind::Unlike | Kind::Unfollow);
-        ((near && !again) || settles).then_some(index)
+        let taken_back = match incoming.kind {
+            Kind::Unlike => Outcomes::LIKE,
+            Kind::Unfollow => Outcomes::FOLLOW,
+            _ => Outcomes::NONE,
+        };
+        let of_video = || self.actions.iter().enumerate().filter(|(_, a)| a.video == incoming.video).rev();
+        if taken_back != Outcomes::NONE {
+            let holds = of_video().find(|(_, a)| a.outcomes.any(taken_back));
+            return holds.or(of_video().next()).map(|(index, _)| index);
+        }
+        let away = |action: &Action| (at_s - f64::from(action.at_s)).abs();
+        of_video()
+            .filter(|(_, a)| away(a) <= VISIT_GAP_S && !(incoming.kind == Kind::View && a.viewed()))
+            .min_by(|(_, a), (_, b)| away(a).total_cmp(&away(b)))
+            .map(|(index, _)| index)
+    }
+
+    /// Moves the beginning of an exposure back to an event of it that came late. Returns its place.
+    fn begin_earlier(&mut self, index: usize, at_s: f64) -> usize {
+        let Some(mut action) = self.actions.get(index).copied() else { return index };
+        if at_s as u32 >= action.at_s || f64::from(action.at_s) - at_s > VISIT_GAP_S {
+            return index;
+        }
+        action.at_s = at_s as u32;
+        self.actions.remove(index);
+        let place = self.actions.iter().rposition(|a| a.at_s <= action.at_s).map_or(0, |i| i + 1);
+        self.actions.insert(place, action);
+        place
     }
 
     fn open(&mut self, incoming: &Incoming, at_s: f64) -> usize {
-        let action = Action { video: incoming.video, at_s: at_s as u32, watch_ms: 0, outcomes: Outcomes::NONE };
+        let action = Action {
+            video: incoming.video,
+            at_s: at_s as u32,
+            watch_ds: 0,
+            outcomes: Outcomes::NONE,
+            expected: incoming.expected.long_view,
+            expected_like: incoming.expected.like,
+        };
         let index = self.actions.iter().rposition(|a| a.at_s <= action.at_s).map_or(0, |i| i + 1);
         if self.actions.len() == self.actions.capacity() {
-            self.actions.reserve_exact(16);
+            self.actions.reserve_exact(8);
         }
         self.actions.insert(index, action);
         self.exposures += 1;
@@ -359,19 +474,24 @@ impl SessionState {
 
     fn retire_oldest(&mut self) {
         let Some(old) = self.actions.pop_front() else { return };
-        match self.seen.binary_search_by_key(&old.video, |s| s.0) {
-            Ok(i) => self.seen[i].1 = self.seen[i].1.max(old.at_s),
-            Err(i) => self.seen.insert(i, (old.video, old.at_s)),
+        self.past.add(&old);
+        let seen = self.seen.list();
+        match seen.binary_search_by_key(&old.video, |s| s.0) {
+            Ok(i) => seen[i].1 = seen[i].1.max(old.at_s),
+            Err(i) => seen.insert(i, (old.video, old.at_s)),
         }
-        if self.seen.len() > MAX_SEEN {
-            let oldest = self.seen.iter().enumerate().min_by_key(|(_, s)| s.1).map(|(i, _)| i);
-            oldest.map(|i| self.seen.remove(i));
+        if seen.len() > MAX_SEEN {
+            let oldest = seen.iter().enumerate().min_by_key(|(_, s)| s.1).map(|(i, _)| i);
+            oldest.map(|i| seen.remove(i));
         }
     }
 }
 
-fn add(list: &mut Vec<u32>, value: u32) {
+fn add(list: &mut Rare<u32>, value: u32) {
     if !list.contains(&value) {
-        list.push(value);
+        list.list().push(value);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,20 +77,18 @@ pub(crate) fn build(snapshot: &Snapshot, config: &GraphConfig) -> Result<GraphSe
     drop(vectors);
     let layout = layout(&graph);
 
-    let mut parts = GraphParts {
-        rows: Rows::with_capacity(snapshot.dim(), distinct.rows.len()),
-        member_offsets: vec![0],
-        members: Vec::with_capacity(snapshot.len()),
-        edge_offsets: layout.offsets,
-        edges: layout.edges,
-        entries: layout.entries,
-    };
+    let mut rows = Rows::with_capacity(snapshot.dim(), distinct.rows.len());
+    let (mut members, mut extras, mut extra_offsets) = (Vec::new(), Vec::<u32>::new(), vec![0]);
     for hora in &layout.order {
         let node = shuffled[*hora as usize] as usize;
-        parts.rows.push_row(distinct.rows.row(node));
-        parts.members.extend(&distinct.members[node]);
-        parts.member_offsets.push(parts.members.len() as u32);
+        rows.push_row(distinct.rows.row(node));
+        members.push(distinct.members[node][0]);
+        extras.extend(&distinct.members[node][1..]);
+        extra_offsets.push(extras.len() as u32);
     }
+    members.extend(extras);
+    let (edge_offsets, edges, entries) = (layout.offsets, layout.edges, layout.entries);
+    let parts = GraphParts { rows, members, extra_offsets, edge_offsets, edges, entries };
     GraphSegment::from_parts(parts).map_err(IndexError::Build)
 }
 

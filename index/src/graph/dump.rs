@@ -132,3 +132,57 @@ impl<R: Read> Dump<R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two nodes of two components, the second on level 1 too, joined both ways.
+    fn dump() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let words = |bytes: &mut Vec<u8>, words: &[u64]| words.iter().for_each(|w| bytes.extend(w.to_le_bytes()));
+        words(&mut bytes, &[2, 2, 2, 2, 4, 8, 2, 2, 0]);
+        words(&mut bytes, &[2, 2, 1]);
+        bytes.push(0);
+        words(&mut bytes, &[9, 9]);
+        bytes.extend(EUCLIDEAN.to_le_bytes());
+        words(&mut bytes, &[2, 2, 1, 1, 0, 1, 1, 0]);
+        words(&mut bytes, &[2, 1, 1, 1, 0]);
+        words(&mut bytes, &[2]);
+        for (node, vector) in [[1.0f32, 2.0], [3.0, 4.0]].iter().enumerate() {
+            words(&mut bytes, &[2]);
+            vector.iter().for_each(|x| bytes.extend(x.to_le_bytes()));
+            bytes.push(1);
+            bytes.extend((node as u32).to_le_bytes());
+        }
+        words(&mut bytes, &[0, 0]);
+        bytes
+    }
+
+    fn expected() -> Expected<'static> {
+        let vectors = &[1.0, 2.0, 3.0, 4.0];
+        Expected { dim: 2, nodes: 2, neighbours: 4, neighbours0: 8, max_level: 2, ef_build: 9, ef_search: 9, vectors }
+    }
+
+    #[test]
+    fn reads_levels_and_edges() {
+        let graph = parse(&dump()[..], &expected()).unwrap();
+        assert_eq!(graph, HoraGraph { levels: vec![2, 1], offsets: vec![0, 1, 2], edges: vec![1, 0] });
+    }
+
+    #[test]
+    fn a_dump_cut_short_or_changed_is_an_error() {
+        let whole = dump();
+        for length in 0..whole.len() {
+            assert!(parse(&whole[..length], &expected()).is_err(), "{length} bytes");
+        }
+        let mut longer = whole.clone();
+        longer.push(0);
+        assert!(parse(&longer[..], &expected()).is_err());
+        for at in 0..whole.len() {
+            let mut changed = whole.clone();
+            changed[at] ^= 0x40;
+            assert!(parse(&changed[..], &expected()).is_err(), "byte {at}");
+        }
+    }
+}

@@ -7,8 +7,8 @@ pub(super) const KERNEL: Kernel = Kernel { name: "scalar", scan, gather, squared
 pub(super) fn dot(a: &[Line], b: &[Line]) -> f32 {
     let mut sums = [0.0f32; Line::LEN];
     for (a, b) in a.iter().zip(b) {
-        for i in 0..Line::LEN {
-            sums[i] += a.0[i] * b.0[i];
+        for (sum, (x, y)) in sums.iter_mut().zip(a.0.iter().zip(&b.0)) {
+            *sum += x * y;
         }
     }
     sums.iter().sum()

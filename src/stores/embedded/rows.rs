@@ -3,7 +3,7 @@
 use foryou_actors::{
     ports::store::{Activity, StoreError},
     sessions::state::Outcomes,
-    statistics::TallyKey,
+    statistics::{Expected, TallyKey},
 };
 use foryou_schemas::{
     Country, CreatorId, Event, EventId, FeedId, Gender, Kind, Language, Status, Timestamp, User, UserId, Video, VideoId,
@@ -27,6 +27,7 @@ struct ActivityRow<'a> {
     surface: Option<&'a str>,
     gained: u16,
     lost: u16,
+    expected: Expected,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -69,6 +70,7 @@ pub fn write_activity(activity: &Activity) -> Result<Vec<u8>, StoreError> {
         surface: event.surface.as_deref(),
         gained: activity.gained.bits(),
         lost: activity.lost.bits(),
+        expected: activity.expected,
     })
 }
 
@@ -87,7 +89,7 @@ pub fn read_activity(user: UserId, seq: u64, bytes: &[u8]) -> Result<Activity, S
         surface: row.surface.map(Into::into),
     };
     let (gained, lost) = (Outcomes::from_bits(row.gained), Outcomes::from_bits(row.lost));
-    Ok(Activity { event, seq, order: row.order, gained, lost })
+    Ok(Activity { event, seq, order: row.order, gained, lost, expected: row.expected })
 }
 
 /// The event id alone.
@@ -190,7 +192,7 @@ mod tests {
 
     /// Bytes as version 1 wrote them; they are read forever.
     const ACTIVITY_1: &[u8] =
-        b"\x01\x09\x02e1\x02v1\x01\x01\xac\x02\x80\xa8\xd6\xb9\x07\x01\x02f1\x01\x03\x01\x02tv\x03\x20";
+        b"\x01\x09\x02e1\x02v1\x01\x01\xac\x02\x80\xa8\xd6\xb9\x07\x01\x02f1\x01\x03\x01\x02tv\x03\x20\x00\x00\x00";
 
     fn activity() -> Activity {
         let event = Event {
@@ -205,7 +207,7 @@ mod tests {
             surface: Some("tv".into()),
         };
         let (gained, lost) = (Outcomes::OPENED.with(Outcomes::VIEW), Outcomes::LIKE);
-        Activity { event, seq: 7, order: 9, gained, lost }
+        Activity { event, seq: 7, order: 9, gained, lost, expected: foryou_actors::statistics::Expected::default() }
     }
 
     #[test]

@@ -83,7 +83,14 @@ async fn crash_writer() {
             let written = store.history(&person, 1).await.unwrap().first().map_or(0, |latest| latest.seq);
             for seq in written + 1.. {
                 let event = event(&person, seq);
-                let activity = Activity { event, seq, order: seq, gained: Outcomes::VIEW, lost: Outcomes::NONE };
+                let activity = Activity {
+                    event,
+                    seq,
+                    order: seq,
+                    gained: Outcomes::VIEW,
+                    lost: Outcomes::NONE,
+                    expected: foryou_actors::statistics::Expected::default(),
+                };
                 let batch = Batch {
                     activity: vec![activity],
                     snapshots: vec![(person.clone(), seq, seq.to_be_bytes().to_vec())],

@@ -27,8 +27,10 @@ pub struct HeadConfig {
     pub leaves: usize,
     /// L2 penalty on leaf values.
     pub l2: f64,
-    /// Share of the features that a tree may use.
+    /// Share of the head's features that a tree may use.
     pub feature_fraction: f32,
+    /// Columns that the head must not use, whatever they would gain.
+    pub without: Vec<usize>,
     /// Share of the rows that a tree is grown on.
     pub row_fraction: f32,
     /// Rows that a leaf needs, at least.
@@ -50,6 +52,7 @@ impl HeadConfig {
             leaves: 31,
             l2: 5.0,
             feature_fraction: 0.5,
+            without: Vec::new(),
             row_fraction: 1.0,
             min_rows: 20,
             min_gain: 0.0,

@@ -27,7 +27,7 @@ pub struct TwoTowerConfig {
     pub history: usize,
     /// The last events of a person that are drawn from in training.
     pub max_events: usize,
-    /// Hidden items predicted per example, at most.
+    /// Hidden items predicted per example, at most. More cost next to nothing: they share the person's logits.
     pub targets: usize,
     /// Smallest and largest share of a person's items that is hidden.
     pub hide: (f32, f32),
@@ -61,15 +61,15 @@ impl Default for TwoTowerConfig {
             pools: 4,
             history: 100,
             max_events: 400,
-            targets: 16,
+            targets: 64,
             hide: (0.1, 0.5),
             hide_all: 0.02,
-            id_dropout: 0.1,
+            id_dropout: 0.05,
             dropout: 0.1,
             epochs: 14,
             batch: 256,
             learning_rate: 0.01,
-            weight_decay: 0.01,
+            weight_decay: 0.3,
             softmax: Softmax::Auto { full_up_to: 20_000, negatives: 4096 },
             threads: 2,
             seed: 1,

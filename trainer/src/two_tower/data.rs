@@ -16,11 +16,18 @@ impl ItemTable {
     /// `ids` is row-major `[N, I]` in the order of [`TowerSchema::id_groups`]; `content` is `[N, C]`.
     pub fn new(schema: &TowerSchema, ids: Vec<i64>, content: Matrix) -> Result<Self, TrainError> {
         schema.check()?;
-        check_len("item content columns", schema.content.len(), content.cols())?;
-        check_len("item ids", content.rows() * schema.id_width(), ids.len())?;
         check_finite("item content", content.data())?;
+        let table = Self { ids, content };
+        table.check(schema)?;
+        Ok(table)
+    }
+
+    /// Whether a model with this schema can read the table.
+    pub(crate) fn check(&self, schema: &TowerSchema) -> Result<(), TrainError> {
+        check_len("item content columns", schema.content.len(), self.content.cols())?;
+        check_len("item ids", self.len() * schema.id_width(), self.ids.len())?;
         let columns = schema.column_groups();
-        for row in ids.chunks_exact(columns.len()) {
+        for row in self.ids.chunks_exact(columns.len()) {
             for (&id, &group) in row.iter().zip(&columns) {
                 let limit = schema.id_groups[group].buckets;
                 if id < 0 || id >= limit as i64 {
@@ -28,7 +35,7 @@ impl ItemTable {
                 }
             }
         }
-        Ok(Self { ids, content })
+        Ok(())
     }
 
     /// Number of items, `N`.

@@ -163,3 +163,51 @@ pub(crate) fn draw_own_ids(n: usize, dropout: f32, rng: &mut SmallRng) -> Vec<bo
 fn add(out: &mut [f32], x: &[f32], factor: f32) {
     out.iter_mut().zip(x).for_each(|(o, x)| *o += factor * x);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::IdGroup;
+    use super::super::random::generator;
+    use super::*;
+
+    /// The gradient of `sum of g . [v, b]` over a batch, against finite differences.
+    #[test]
+    fn gradients() {
+        let schema = TowerSchema {
+            id_groups: vec![IdGroup::new("video", 4, 1), IdGroup::new("tag", 3, 2)],
+            content: vec!["x".into(), "y".into()],
+            actions: vec!["a".into()],
+            profile: vec!["p".into()],
+        };
+        let content = Matrix::from_vec(3, 2, vec![1.0, 2.0, -1.0, 0.5, 3.0, 0.0]).unwrap();
+        // The last item has the same tag twice and no id of its own.
+        let items = ItemTable::new(&schema, vec![1, 1, 2, 3, 2, 0, 0, 1, 1], content).unwrap();
+        let mut rng = generator(1, [0, 0]);
+        let mut tower = ItemTower::new(&schema, 3, &items, &mut rng);
+        let standard = tower.content.apply_all(items.content());
+        let (rows, own_id, weights) = ([0, 1, 2, 1], [true, true, true, false], normal(16, 1.0, &mut rng));
+        let batch = ItemBatch { items: &rows, own_id: &own_id, ids: items.ids(), content: &standard };
+        tower.backward(&batch, &weights, 2);
+
+        let value = |tower: &ItemTower| -> f32 {
+            let mut out = Vec::new();
+            batch.forward(tower, 2, &mut out);
+            out.iter().zip(&weights).map(|(a, b)| a * b).sum()
+        };
+        let check = |name: &str, tower: &mut ItemTower, at: &dyn Fn(&mut ItemTower) -> &mut Param, from: usize| {
+            for i in from..at(tower).weights.len() {
+                let (old, got) = (at(tower).weights[i], at(tower).grad[i]);
+                at(tower).weights[i] = old + 0.5;
+                let up = value(tower);
+                at(tower).weights[i] = old - 0.5;
+                let want = up - value(tower);
+                at(tower).weights[i] = old;
+                assert!((got - want).abs() < 1e-4, "{name}[{i}]: {got}, want {want}");
+            }
+        };
+        check("base", &mut tower, &|t| &mut t.base, 0);
+        check("content", &mut tower, &|t| &mut t.content_weights, 0);
+        check("videos", &mut tower, &|t| &mut t.tables[0].param, 4);
+        check("tags", &mut tower, &|t| &mut t.tables[1].param, 4);
+    }
+}

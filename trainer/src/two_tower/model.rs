@@ -37,11 +37,8 @@ impl TwoTower {
     }
 
     /// Vectors `[N, d + 1]` of any items, trained or new (bucket 0 in the first id column).
-    ///
-    /// `items` must have been checked against [`TwoTower::schema`].
     pub fn item_vectors(&self, items: &ItemTable) -> Result<Matrix, TrainError> {
-        check_len("item content columns", self.schema.content.len(), items.content().cols())?;
-        check_len("item ids", items.len() * self.schema.id_width(), items.ids().len())?;
+        items.check(&self.schema)?;
         let mut vectors = self.items.forward_all(items);
         let dim = self.users.sizes.dim;
         for i in 0..vectors.rows() {
@@ -81,11 +78,21 @@ impl TwoTower {
     }
 
     /// The item tower as an ONNX file; `metadata` is written beside the schema's own.
+    ///
+    /// Inputs `ids` int64 `[N, I]` (as in [`ItemTable::new`]; ids outside the tables fail) and `content` float `[N, C]`, raw;
+    /// output `vectors` float `[N, d + 1]`, equal to [`TwoTower::item_vectors`]. Own metadata: `id_groups`
+    /// (`name:buckets:width`, comma-separated) and `content` (names).
     pub fn item_tower_onnx(&self, metadata: &[(String, String)]) -> Vec<u8> {
         super::export::item_tower(self, metadata)
     }
 
     /// The user tower as an ONNX file; `metadata` is written beside the schema's own.
+    ///
+    /// Inputs, all float and raw: `items` `[B, L, d + 1]` (item vectors as stored; the last dimension is ignored), `actions`
+    /// `[B, L, A]`, `mask` `[B, L]` (1 for an event, 0 for padding, which must still be finite) and `profile` `[B, P]`; output
+    /// `vector` float `[B, d + 1]`, equal to [`TwoTower::user_vector`]. The order of events does not matter, but give it no
+    /// more than [`TwoTower::history`]. `L` is at least 1: an empty history is one row of padding. Own metadata: `actions`,
+    /// `profile` (names) and `history`.
     pub fn user_tower_onnx(&self, metadata: &[(String, String)]) -> Vec<u8> {
         super::export::user_tower(self, metadata)
     }

@@ -87,3 +87,92 @@ impl Shard {
         self.batch.backward(tower, vectors, &inputs, &users_grad, &mut self.grads, &mut self.vectors_grad);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    //! Hand-derived gradients against finite differences.
+
+    use super::super::random::{generator, normal};
+    use super::super::user_tower::Sizes;
+    use super::*;
+
+    const SIZES: Sizes = Sizes { dim: 5, actions: 2, profile: 3, pools: 2, hidden: 7 };
+    const ITEMS: usize = 9;
+
+    struct Case {
+        tower: UserTower,
+        vectors: Vec<f32>,
+        actions: Vec<f32>,
+        candidates: Candidates,
+    }
+
+    impl Case {
+        fn new(candidates: Candidates) -> Self {
+            let mut rng = generator(7, [0, 0]);
+            let mut tower = UserTower::new(SIZES, &mut rng);
+            tower.b1.weights = normal(SIZES.hidden, 0.5, &mut rng);
+            tower.queries.weights = normal(SIZES.pools * SIZES.event(), 0.5, &mut rng);
+            let vectors = normal(ITEMS * (SIZES.dim + 1), 0.4, &mut rng);
+            Self { tower, vectors, actions: normal(8, 1.0, &mut rng), candidates }
+        }
+
+        /// Three people: several events (one item twice), one event, none.
+        fn run(&self) -> Shard {
+            let event = |vector, a: usize| Event { vector, actions: &self.actions[2 * a..2 * a + 2] };
+            let profile = |x: usize| &self.actions[x..x + 3];
+            let people = [
+                Person { input: (vec![event(0, 0), event(8, 1), event(0, 2)], profile(0)), targets: vec![1, 3] },
+                Person { input: (vec![event(7, 3)], profile(1)), targets: vec![0] },
+                Person { input: (vec![], profile(2)), targets: vec![5, 2, 4] },
+            ];
+            let mut shard = Shard::new(&self.tower);
+            // A fixed dropout pattern: every third unit is off.
+            let mut n = 0;
+            let keep = move || {
+                n += 1;
+                if n % 3 == 0 { 0.0 } else { 1.5 }
+            };
+            shard.run(&self.tower, &self.vectors, &self.candidates, &people, 0.5, keep);
+            shard
+        }
+
+        /// Compares `gradient` with central differences over the values that `at` picks.
+        fn check(&mut self, name: &str, gradient: &[f32], at: impl Fn(&mut Self) -> &mut Vec<f32>) {
+            const STEP: f32 = 2e-3;
+            for (i, &got) in gradient.iter().enumerate() {
+                let old = at(self)[i];
+                let mut loss = |x: f32| {
+                    at(self)[i] = x;
+                    self.run().loss
+                };
+                let want = (loss(old + STEP) - loss(old - STEP)) / f64::from(2.0 * STEP);
+                at(self)[i] = old;
+                assert!((f64::from(got) - want).abs() < 4e-3 * (1.0 + want.abs()), "{name}[{i}]: {got}, want {want}");
+            }
+        }
+    }
+
+    fn check_all(mut case: Case) {
+        let shard = case.run();
+        let g = shard.grads;
+        case.check("vectors", &shard.vectors_grad, |c| &mut c.vectors);
+        case.check("queries", &g.queries, |c| &mut c.tower.queries.weights);
+        case.check("sinks", &g.sinks, |c| &mut c.tower.sinks.weights);
+        case.check("w2", &g.w2, |c| &mut c.tower.w2.weights);
+        case.check("b2", &g.b2, |c| &mut c.tower.b2.weights);
+        case.check("w1", &g.w1, |c| &mut c.tower.w1.weights);
+        case.check("b1", &g.b1, |c| &mut c.tower.b1.weights);
+    }
+
+    #[test]
+    fn gradients_of_the_full_softmax() {
+        check_all(Case::new(Candidates { len: ITEMS, corrections: Vec::new() }));
+    }
+
+    #[test]
+    fn gradients_of_the_sampled_softmax() {
+        // Items 7 and 8 are in a history but no candidates.
+        let corrections = vec![0.0, 1.0, 0.5, 2.0, 0.1, 0.3, 1.5];
+        check_all(Case::new(Candidates { len: 7, corrections }));
+    }
+}

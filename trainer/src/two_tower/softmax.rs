@@ -58,7 +58,7 @@ fn exp_and_sum(x: &mut [f32], max: f32) -> f32 {
     sum
 }
 
-/// `e^x` for `x <= 0` without a branch, relative error below 3e-7: the library's does not vectorise, and a step needs two
+/// `e^x` for `x <= 0` without a branch, relative error below 1e-5: the library's does not vectorise, and a step needs two
 /// million of them. `2^n` goes into the exponent bits, `2^f` is a polynomial on `|f| <= 1/2` (its Taylor series).
 fn exp(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: adding it leaves a whole number in the low bits

@@ -39,7 +39,7 @@ pub fn train(
     config.check()?;
     check_len("action columns", schema.actions.len(), histories.actions().cols())?;
     check_len("profile columns", schema.profile.len(), histories.profiles().cols())?;
-    check_len("item id columns", items.len() * schema.id_width(), items.ids().len())?;
+    items.check(schema)?;
     if let Some(&item) = histories.items().iter().find(|&&i| i as usize >= items.len()) {
         return Err(TrainError::OutOfRange { what: "item of an event", index: i64::from(item), limit: items.len() });
     }

@@ -259,7 +259,14 @@ fn activity(person: &UserId, seq: u64) -> Activity {
     let mut event = event(person, seq);
     event.feed = seq.is_multiple_of(3).then(|| FeedId::new("f1").unwrap());
     event.position = event.feed.is_some().then_some(seq as u32);
-    Activity { event, seq, order: seq * 2, gained: Outcomes::VIEW.with(Outcomes::OPENED), lost: Outcomes::LIKE }
+    Activity {
+        event,
+        seq,
+        order: seq * 2,
+        gained: Outcomes::VIEW.with(Outcomes::OPENED),
+        lost: Outcomes::LIKE,
+        expected: crate::statistics::Expected::default(),
+    }
 }
 
 fn activities(person: &UserId, numbers: std::ops::RangeInclusive<u64>) -> Vec<Activity> {

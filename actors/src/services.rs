@@ -1,0 +1,11 @@
+//! Services: the few long-lived workers, supervised (ractor).
+
+pub mod catalogue;
+pub mod ingest;
+pub mod queue;
+pub mod status;
+pub mod subscriptions;
+pub mod supervisor;
+pub mod sweeper;
+pub mod tickets;
+pub mod writer;

@@ -1,0 +1,423 @@
+//! From the event bus into sessions, statistics and the feature store: each event once, however often it is delivered.
+//!
+//! A batch of deliveries is parsed, deduplicated, applied by the sessions (in parallel over people, in order for each),
+//! folded into the statistics, and handed to the feature writer. Only what is durable is acknowledged; the next batches are
+//! applied meanwhile. Whatever ingest itself loses by a failure is delivered again, and what it had applied by then is
+//! discarded from memory first: the store is the truth.
+
+mod admission;
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use foryou_schemas::{EventId, Timestamp, UserId};
+use futures_util::future::join_all;
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use self::admission::{Admission, Admitted};
+use super::{
+    subscriptions::Subscriptions,
+    supervisor::{Context, Service, ServiceError, ServiceSpec},
+    writer::FeatureWriter,
+};
+use crate::{
+    live::Live,
+    ports::{
+        bus::{BusError, Delivery, EventBus, Subscription},
+        store::{Activity, Batch, FeatureStore},
+    },
+    sessions::{AppliedEvents, SessionError, Sessions, state::Applied},
+    statistics::Entity,
+    tallies,
+};
+
+/// How ingest works.
+#[derive(Debug, Clone, Copy)]
+pub struct IngestSettings {
+    /// The most deliveries that are not settled.
+    pub credit: usize,
+    /// The most deliveries that are handled together.
+    pub max_batch: usize,
+    /// How often a delivery that cannot be applied (unknown video, unreadable session) comes again before it is quarantined.
+    pub retries: u32,
+    /// After how long it comes again.
+    pub retry_after: Duration,
+    /// The longest pause between attempts to reach a bus or a store that is away.
+    pub max_backoff: Duration,
+}
+
+impl Default for IngestSettings {
+    fn default() -> Self {
+        Self {
+            credit: 4_096,
+            max_batch: 256,
+            retries: 5,
+            retry_after: Duration::from_millis(200),
+            max_backoff: Duration::from_secs(2),
+        }
+    }
+}
+
+/// What ingest works with.
+#[derive(Clone)]
+pub struct IngestParts {
+    /// Where events come from.
+    pub bus: Arc<dyn EventBus>,
+    /// Which events are known, and the statistics at the start.
+    pub store: Arc<dyn FeatureStore>,
+    /// Catalogue and statistics; the catalogue is loaded.
+    pub live: Arc<Live>,
+    /// Who applies events.
+    pub sessions: Sessions,
+    /// Who makes them durable.
+    pub writer: FeatureWriter,
+    /// Who hears of them.
+    pub subscriptions: Subscriptions,
+}
+
+/// Figures of ingest since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct IngestStats {
+    /// Events applied.
+    pub applied: u64,
+    /// Deliveries of events that were applied before.
+    pub duplicates: u64,
+    /// Deliveries that were given back to come again.
+    pub deferred: u64,
+    /// Deliveries that were put aside for good.
+    pub quarantined: u64,
+}
+
+#[derive(Default)]
+struct Counters {
+    applied: AtomicU64,
+    duplicates: AtomicU64,
+    deferred: AtomicU64,
+    quarantined: AtomicU64,
+}
+
+/// The handle: what ingest did so far.
+#[derive(Clone)]
+pub struct Ingest(Arc<Shared>);
+
+/// What outlives an incarnation.
+#[derive(Default)]
+struct Shared {
+    counters: Counters,
+    /// Whose sessions are applying events that the writer does not have yet.
+    unwritten: Mutex<Vec<UserId>>,
+}
+
+impl Ingest {
+    /// The handle, and the service to be supervised. It must start after the feature writer.
+    pub fn new(settings: IngestSettings, parts: IngestParts) -> (Self, ServiceSpec) {
+        let handle = Self(Arc::default());
+        let shared = handle.0.clone();
+        let spec = ServiceSpec::new("ingest", move || Worker {
+            settings,
+            parts: parts.clone(),
+            shared: shared.clone(),
+            in_flight: HashSet::new(),
+            unsettled: VecDeque::new(),
+            deferred: VecDeque::new(),
+            ticket: 0,
+        });
+        (handle, spec)
+    }
+
+    /// Figures as of now.
+    pub fn stats(&self) -> IngestStats {
+        let counters = &self.0.counters;
+        IngestStats {
+            applied: counters.applied.load(Relaxed),
+            duplicates: counters.duplicates.load(Relaxed),
+            deferred: counters.deferred.load(Relaxed),
+            quarantined: counters.quarantined.load(Relaxed),
+        }
+    }
+}
+
+struct Worker {
+    settings: IngestSettings,
+    parts: IngestParts,
+    shared: Arc<Shared>,
+    /// Events that are applied and not yet durable.
+    in_flight: HashSet<EventId>,
+    unsettled: VecDeque<Unsettled>,
+    /// Deliveries to be given back, and when; in the order of time.
+    deferred: VecDeque<(Instant, Vec<u64>)>,
+    /// The latest ticket under which something was handed to the writer.
+    ticket: u64,
+}
+
+/// Deliveries to be acknowledged once a ticket is complete.
+struct Unsettled {
+    ticket: u64,
+    tags: Vec<u64>,
+    events: Vec<EventId>,
+}
+
+#[async_trait]
+impl Service for Worker {
+    async fn run(&mut self, context: Context) -> Result<(), ServiceError> {
+        self.recover(&context).await?;
+        context.ready();
+        let mut pause = self.settings.retry_after;
+        while !context.stop.is_requested() {
+            let consumed = match self.parts.bus.subscribe(self.settings.credit).await {
+                Ok(mut subscription) => {
+                    pause = self.settings.retry_after;
+                    self.consume(&mut *subscription, &context).await?
+                }
+                Err(error) => Err(error),
+            };
+            // Tags mean nothing to the next subscription, which delivers again what was not settled.
+            self.deferred.clear();
+            self.unsettled.iter_mut().for_each(|each| each.tags.clear());
+            if let Err(error) = consumed {
+                tracing::warn!(%error, "the event bus is away; trying again");
+                context.probe.note_error(error);
+            }
+            context.stop.pause(pause).await;
+            pause = (pause * 2).min(self.settings.max_backoff);
+        }
+        Ok(())
+    }
+}
+
+impl Worker {
+    /// Begins at what is durable: nothing is on its way to the store, no session is ahead of it, statistics are as stored.
+    async fn recover(&mut self, context: &Context) -> Result<(), ServiceError> {
+        self.parts.writer.flush().await?;
+        let ahead = std::mem::take(&mut *self.shared.unwritten.lock());
+        self.parts.sessions.discard(ahead).await;
+        self.parts.writer.tickets().complete_all();
+        let mut pause = self.settings.retry_after;
+        while let Err(error) = tallies::restore(&*self.parts.store, &self.parts.live).await {
+            tracing::warn!(%error, "statistics cannot be read; trying again");
+            context.probe.note_error(error);
+            if !context.stop.pause(pause).await {
+                break;
+            }
+            pause = (pause * 2).min(self.settings.max_backoff);
+        }
+        Ok(())
+    }
+
+    /// Consumes until the bus is closed or fails, or until the service is to stop and everything is settled.
+    async fn consume(
+        &mut self,
+        subscription: &mut dyn Subscription,
+        context: &Context,
+    ) -> Result<Result<(), BusError>, ServiceError> {
+        let mut durable = self.parts.writer.tickets().subscribe();
+        loop {
+            if let Err(error) = self.settle(subscription).await {
+                return Ok(Err(error));
+            }
+            let stopping = context.stop.is_requested();
+            if stopping && self.unsettled.is_empty() {
+                return Ok(Ok(()));
+            }
+            let give_back = self.deferred.front().map_or_else(Instant::now, |(at, _)| *at);
+            tokio::select! {
+                deliveries = subscription.next(self.settings.max_batch), if !stopping => {
+                    let handled = match deliveries {
+                        Ok(deliveries) if deliveries.is_empty() => return Ok(Ok(())),
+                        Ok(deliveries) => self.handle(deliveries, subscription, context).await?,
+                        Err(error) => Err(error),
+                    };
+                    if let Err(error) = handled {
+                        return Ok(Err(error));
+                    }
+                }
+                changed = durable.changed(), if !self.unsettled.is_empty() => changed?,
+                () = tokio::time::sleep_until(give_back), if !self.deferred.is_empty() => {}
+                () = context.stop.requested(), if !stopping => {}
+            }
+        }
+    }
+
+    /// Acknowledges what is durable by now, and gives back what is due.
+    async fn settle(&mut self, subscription: &mut dyn Subscription) -> Result<(), BusError> {
+        let durable = self.parts.writer.tickets().durable();
+        let mut tags = Vec::new();
+        let settled = self.unsettled.partition_point(|each| each.ticket <= durable);
+        for each in self.unsettled.drain(..settled) {
+            tags.extend(each.tags);
+            each.events.iter().for_each(|event| {
+                self.in_flight.remove(event);
+            });
+        }
+        if !tags.is_empty() {
+            subscription.ack(&tags).await?;
+        }
+        let now = Instant::now();
+        let due = self.deferred.partition_point(|(at, _)| *at <= now);
+        for (_, tags) in self.deferred.drain(..due) {
+            subscription.nack(&tags).await?;
+        }
+        Ok(())
+    }
+
+    async fn handle(
+        &mut self,
+        deliveries: Vec<Delivery>,
+        subscription: &mut dyn Subscription,
+        context: &Context,
+    ) -> Result<Result<(), BusError>, ServiceError> {
+        let (started, count) = (Instant::now(), deliveries.len());
+        let mut admission = Admission::new(deliveries, &self.parts.live, Timestamp::now(), self.settings.retries);
+        if let Err(error) = admission.dedupe(&self.in_flight, &*self.parts.store).await {
+            context.probe.note_error(error);
+            admission.again.extend(admission.admitted.drain(..).map(|each| each.tag));
+        }
+        let admitted = std::mem::take(&mut admission.admitted);
+        let applied = self.apply(admitted, &mut admission).await?;
+        let counters = &self.shared.counters;
+        counters.applied.fetch_add(applied as u64, Relaxed);
+        counters.duplicates.fetch_add(admission.duplicates.len() as u64, Relaxed);
+        counters.deferred.fetch_add(admission.again.len() as u64, Relaxed);
+        counters.quarantined.fetch_add(admission.refused.len() as u64, Relaxed);
+        if !admission.duplicates.is_empty() {
+            // The first delivery of it may still be on its way to the store: then this one waits as well.
+            self.unsettled.push_back(Unsettled { ticket: self.ticket, tags: admission.duplicates, events: Vec::new() });
+        }
+        if !admission.again.is_empty() {
+            self.deferred.push_back((Instant::now() + self.settings.retry_after, admission.again));
+        }
+        for (tag, reason) in admission.refused {
+            if let Err(error) = subscription.quarantine(tag, &reason).await {
+                return Ok(Err(error));
+            }
+        }
+        context.probe.handled(count as u64, started.elapsed());
+        Ok(Ok(()))
+    }
+
+    /// Applies events and hands them to the writer. Returns how many.
+    async fn apply(&mut self, admitted: Vec<Admitted>, admission: &mut Admission) -> Result<usize, ServiceError> {
+        if admitted.is_empty() {
+            return Ok(0);
+        }
+        let mut by_user: HashMap<UserId, Vec<usize>> = HashMap::new();
+        for (index, each) in admitted.iter().enumerate() {
+            by_user.entry(each.event.user.clone()).or_default().push(index);
+        }
+        let tickets = self.parts.writer.tickets();
+        let ticket = tickets.draw();
+        self.shared.unwritten.lock().extend(by_user.keys().cloned());
+        let (sessions, all) = (&self.parts.sessions, &admitted);
+        let asked = by_user.into_iter().map(|(user, indices)| async move {
+            let events = indices.iter().map(|index| all[*index].incoming).collect();
+            let answer = sessions.apply(&user, events, ticket).await;
+            (indices, answer)
+        });
+        let mut outcomes: Vec<Option<(Applied, Option<[u8; 2]>)>> = vec![None; admitted.len()];
+        let mut snapshots = Vec::new();
+        for (indices, answer) in join_all(asked).await {
+            match answer {
+                Ok(AppliedEvents { applied, country, snapshot }) => {
+                    let user = indices.first().map(|index| admitted[*index].event.user.clone());
+                    snapshots.extend(user.zip(snapshot).map(|(user, (seq, bytes))| (user, seq, bytes)));
+                    for (index, applied) in indices.into_iter().zip(applied) {
+                        outcomes[index] = Some((applied, country));
+                    }
+                }
+                Err(error) => self.postpone(indices.iter().map(|index| &admitted[*index]), &error, admission),
+            }
+        }
+        let done: Vec<(Admitted, Applied, Option<[u8; 2]>)> = admitted
+            .into_iter()
+            .zip(outcomes)
+            .filter_map(|(each, outcome)| outcome.map(|(applied, country)| (each, applied, country)))
+            .collect();
+        let count = done.len();
+        if count > 0 {
+            self.tell(&done);
+            self.hand_over(done, snapshots, ticket).await?;
+        }
+        self.shared.unwritten.lock().clear();
+        Ok(count)
+    }
+
+    /// A session did not take its events: they come again, unless it will never take them.
+    fn postpone<'a>(
+        &self,
+        events: impl Iterator<Item = &'a Admitted>,
+        error: &SessionError,
+        admission: &mut Admission,
+    ) {
+        for each in events {
+            match error {
+                SessionError::Broken(_) if each.redelivered >= self.settings.retries => {
+                    admission.refused.push((each.tag, error.to_string()));
+                }
+                _ => admission.again.push(each.tag),
+            }
+        }
+    }
+
+    fn tell(&self, done: &[(Admitted, Applied, Option<[u8; 2]>)]) {
+        for (each, ..) in done {
+            let change = (each.event.id.clone(), each.event.kind, each.incoming.entry.creator);
+            self.parts.subscriptions.session_changed(&each.event.user, [change]);
+        }
+    }
+
+    /// Folds events into the statistics in the order of their delivery, and hands everything to the writer.
+    async fn hand_over(
+        &mut self,
+        done: Vec<(Admitted, Applied, Option<[u8; 2]>)>,
+        snapshots: Vec<(UserId, u64, Vec<u8>)>,
+        ticket: u64,
+    ) -> Result<(), ServiceError> {
+        let live = &self.parts.live;
+        let mut changed: HashSet<Entity> = HashSet::new();
+        let (first_order, tallies) = {
+            let mut statistics = live.statistics.write();
+            let first_order = statistics.order() + 1;
+            for (order, (each, applied, country)) in (first_order..).zip(&done) {
+                changed.extend(statistics.apply(order, applied, &each.incoming.entry, *country));
+            }
+            let tallies: Vec<_> = changed.into_iter().map(|entity| (entity, statistics.tally(entity))).collect();
+            (first_order, tallies)
+        };
+        let catalogue = live.catalogue_full();
+        let named = tallies
+            .iter()
+            .filter_map(|(entity, tally)| Some((tallies::key(*entity, &catalogue, live)?, tallies::encode(tally))));
+        let mut unsettled = Unsettled { ticket, tags: Vec::new(), events: Vec::new() };
+        let mut batch = Batch {
+            tallies: named.collect(),
+            order: Some(first_order + done.len() as u64 - 1),
+            snapshots,
+            ..Batch::default()
+        };
+        for (order, (each, applied, _)) in (first_order..).zip(done) {
+            unsettled.tags.push(each.tag);
+            unsettled.events.push(each.event.id.clone());
+            batch.activity.push(Activity {
+                event: each.event,
+                seq: applied.seq,
+                order,
+                gained: applied.gained,
+                lost: applied.lost,
+                expected: applied.expected,
+            });
+        }
+        self.in_flight.extend(unsettled.events.iter().cloned());
+        self.unsettled.push_back(unsettled);
+        self.ticket = ticket;
+        let _followed_by_ticket = self.parts.writer.submit(batch, Some(ticket)).await?;
+        Ok(())
+    }
+}

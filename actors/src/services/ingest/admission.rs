@@ -1,0 +1,111 @@
+//! Which deliveries are to be applied, and what becomes of the others.
+
+use std::collections::HashSet;
+
+use foryou_schemas::{Event, EventId, Timestamp};
+
+use crate::{
+    live::Live,
+    ports::{
+        bus::Delivery,
+        store::{FeatureStore, StoreError},
+    },
+    sessions::state::Incoming,
+};
+
+/// A delivery that is to be applied.
+pub(super) struct Admitted {
+    pub tag: u64,
+    pub redelivered: u32,
+    pub event: Event,
+    pub incoming: Incoming,
+}
+
+/// A batch of deliveries, sorted out. Each tag is in one list.
+#[derive(Default)]
+pub(super) struct Admission {
+    /// To be applied, in the order of delivery.
+    pub admitted: Vec<Admitted>,
+    /// Events that were applied before, or are being applied.
+    pub duplicates: Vec<u64>,
+    /// To be delivered again a little later.
+    pub again: Vec<u64>,
+    /// Never to be applied, with the reason.
+    pub refused: Vec<(u64, String)>,
+}
+
+impl Admission {
+    /// Parses and resolves deliveries. An event whose video is unknown may be ahead of the catalogue: it is given `retries`
+    /// more chances.
+    pub(super) fn new(deliveries: Vec<Delivery>, live: &Live, now: Timestamp, retries: u32) -> Self {
+        let mut admission = Self::default();
+        for delivery in deliveries {
+            let event = match parse(&delivery.payload, now) {
+                Ok(event) => event,
+                Err(reason) => {
+                    admission.refused.push((delivery.tag, reason));
+                    continue;
+                }
+            };
+            match live.resolve(&event) {
+                Some(incoming) => admission.admitted.push(Admitted {
+                    tag: delivery.tag,
+                    redelivered: delivery.redelivered,
+                    event,
+                    incoming,
+                }),
+                None if delivery.redelivered < retries => admission.again.push(delivery.tag),
+                None => {
+                    let reason =
+                        format!("video: {} is not in the catalogue; publish it before its events", event.video);
+                    admission.refused.push((delivery.tag, reason));
+                }
+            }
+        }
+        admission
+    }
+
+    /// Takes out what comes twice: within the batch, among the events `in_flight`, or known to the store.
+    pub(super) async fn dedupe(
+        &mut self,
+        in_flight: &HashSet<EventId>,
+        store: &dyn FeatureStore,
+    ) -> Result<(), StoreError> {
+        let mut met = HashSet::new();
+        let duplicates = &mut self.duplicates;
+        self.admitted.retain(|each| {
+            let fresh = !in_flight.contains(&each.event.id) && met.insert(each.event.id.clone());
+            if !fresh {
+                duplicates.push(each.tag);
+            }
+            fresh
+        });
+        if self.admitted.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<EventId> = self.admitted.iter().map(|each| each.event.id.clone()).collect();
+        let mut known = store.known_events(&ids).await?.into_iter();
+        self.admitted.retain(|each| {
+            let known = known.next().unwrap_or(false);
+            if known {
+                duplicates.push(each.tag);
+            }
+            !known
+        });
+        Ok(())
+    }
+}
+
+fn parse(payload: &[u8], now: Timestamp) -> Result<Event, String> {
+    let nobody = EventId::new("none")?;
+    let mut nameless = false;
+    let event = Event::parse(payload, now, || {
+        nameless = true;
+        nobody.clone()
+    });
+    match event {
+        Ok(_) if nameless => Err("id: is missing; on the bus an event needs one, or it could be applied twice".into()),
+        Ok(event) => Ok(event),
+        Err(invalid) => Err(invalid.to_string()),
+    }
+}

@@ -1,0 +1,306 @@
+//! The feature writer: collects what changed into batches and makes them durable, in order.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use tokio::{
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot},
+    time::Instant,
+};
+
+use super::{
+    queue::Closed,
+    status::QueueStatus,
+    supervisor::{Context, Service, ServiceError, ServiceSpec},
+    tickets::Tickets,
+};
+use crate::ports::store::{Batch, FeatureStore, Impression};
+
+/// How the writer works.
+#[derive(Debug, Clone, Copy)]
+pub struct WriterSettings {
+    /// The most rows (events, snapshots, tallies) of one write, but for a single larger change.
+    pub max_batch: usize,
+    /// How long a row may wait for others.
+    pub linger: Duration,
+    /// The most rows that may wait; who hands over more has to wait.
+    pub queue: usize,
+    /// The most impressions that may wait; more are dropped and counted.
+    pub impressions: usize,
+    /// The pause after a first failed write; it doubles up to `max_backoff`.
+    pub first_backoff: Duration,
+    /// The longest pause between attempts.
+    pub max_backoff: Duration,
+}
+
+impl Default for WriterSettings {
+    fn default() -> Self {
+        Self {
+            max_batch: 512,
+            linger: Duration::from_millis(10),
+            queue: 16_384,
+            impressions: 8_192,
+            first_backoff: Duration::from_millis(20),
+            max_backoff: Duration::from_secs(2),
+        }
+    }
+}
+
+/// A promise that a change will be durable.
+#[must_use]
+pub struct Receipt(oneshot::Receiver<()>);
+
+impl Receipt {
+    /// Waits until it is. Fails when the writer was stopped before.
+    pub async fn durable(self) -> Result<(), Closed> {
+        self.0.await.map_err(|_| Closed)
+    }
+}
+
+/// Why a change was not taken at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotTaken {
+    /// Too much waits already.
+    #[error("the feature writer's queue is full")]
+    Full,
+    /// The writer is stopped.
+    #[error("the feature writer is stopped")]
+    Closed,
+}
+
+/// The handle of the feature writer. What it took waits here, not in the actor, so a restart loses nothing.
+#[derive(Clone)]
+pub struct FeatureWriter(Arc<Shared>);
+
+struct Shared {
+    settings: WriterSettings,
+    store: Arc<dyn FeatureStore>,
+    tickets: Tickets,
+    room: Arc<Semaphore>,
+    jobs: Mutex<VecDeque<Job>>,
+    impressions: Mutex<VecDeque<(Instant, Impression)>>,
+    dropped_impressions: AtomicU64,
+    /// Something arrived.
+    arrived: Notify,
+}
+
+struct Job {
+    batch: Batch,
+    ticket: Option<u64>,
+    done: oneshot::Sender<()>,
+    at: Instant,
+    /// Somebody waits for it, so it does not linger.
+    urgent: bool,
+    room: OwnedSemaphorePermit,
+}
+
+impl FeatureWriter {
+    /// The handle, and the service to be supervised.
+    pub fn new(settings: WriterSettings, store: Arc<dyn FeatureStore>) -> (Self, ServiceSpec) {
+        let handle = Self(Arc::new(Shared {
+            settings,
+            store,
+            tickets: Tickets::default(),
+            room: Arc::new(Semaphore::new(settings.queue.max(1))),
+            jobs: Mutex::default(),
+            impressions: Mutex::default(),
+            dropped_impressions: AtomicU64::new(0),
+            arrived: Notify::new(),
+        }));
+        let (jobs, impressions, writer) = (handle.clone(), handle.clone(), handle.clone());
+        let spec = ServiceSpec::new("feature_writer", move || Writer(writer.0.clone()))
+            .queue("changes", Arc::new(move || jobs.queue()))
+            .queue("impressions", Arc::new(move || impressions.impression_queue()));
+        (handle, spec)
+    }
+
+    /// Which changes are applied but not durable yet.
+    pub fn tickets(&self) -> &Tickets {
+        &self.0.tickets
+    }
+
+    /// Hands a change over; waits while the queue is full. Changes become durable in the order in which they were taken.
+    /// `ticket` is completed together with it.
+    pub async fn submit(&self, batch: Batch, ticket: Option<u64>) -> Result<Receipt, Closed> {
+        let room = self.0.room.clone().acquire_many_owned(self.weight(&batch)).await.map_err(|_| Closed)?;
+        Ok(self.enqueue(batch, ticket, false, room))
+    }
+
+    /// [`FeatureWriter::submit`] for a change that can also be made later.
+    pub fn try_submit(&self, batch: Batch) -> Result<Receipt, NotTaken> {
+        let room = self.0.room.clone().try_acquire_many_owned(self.weight(&batch)).map_err(|error| match error {
+            tokio::sync::TryAcquireError::Closed => NotTaken::Closed,
+            tokio::sync::TryAcquireError::NoPermits => NotTaken::Full,
+        })?;
+        Ok(self.enqueue(batch, None, false, room))
+    }
+
+    /// Waits until everything that was taken before is durable.
+    pub async fn flush(&self) -> Result<(), Closed> {
+        let room = self.0.room.clone().acquire_owned().await.map_err(|_| Closed)?;
+        self.enqueue(Batch::default(), None, true, room).durable().await
+    }
+
+    /// Logs a served feed. Returns whether it was taken: a full queue drops it and counts.
+    pub fn log_impression(&self, impression: Impression) -> bool {
+        let mut waiting = self.0.impressions.lock();
+        if waiting.len() >= self.0.settings.impressions || self.0.room.is_closed() {
+            self.0.dropped_impressions.fetch_add(1, Relaxed);
+            return false;
+        }
+        waiting.push_back((Instant::now(), impression));
+        drop(waiting);
+        self.0.arrived.notify_one();
+        true
+    }
+
+    fn weight(&self, batch: &Batch) -> u32 {
+        let weight = rows(batch).clamp(1, self.0.settings.queue.max(1));
+        u32::try_from(weight).unwrap_or(u32::MAX)
+    }
+
+    fn enqueue(&self, batch: Batch, ticket: Option<u64>, urgent: bool, room: OwnedSemaphorePermit) -> Receipt {
+        let (done, receipt) = oneshot::channel();
+        let job = Job { batch, ticket, done, at: Instant::now(), urgent, room };
+        self.0.jobs.lock().push_back(job);
+        self.0.arrived.notify_one();
+        Receipt(receipt)
+    }
+
+    fn queue(&self) -> QueueStatus {
+        let capacity = self.0.settings.queue;
+        QueueStatus { depth: capacity.saturating_sub(self.0.room.available_permits()), capacity, dropped: 0 }
+    }
+
+    fn impression_queue(&self) -> QueueStatus {
+        QueueStatus {
+            depth: self.0.impressions.lock().len(),
+            capacity: self.0.settings.impressions,
+            dropped: self.0.dropped_impressions.load(Relaxed),
+        }
+    }
+}
+
+fn rows(batch: &Batch) -> usize {
+    batch.activity.len() + batch.snapshots.len() + batch.tallies.len()
+}
+
+struct Writer(Arc<Shared>);
+
+#[async_trait]
+impl Service for Writer {
+    async fn run(&mut self, context: Context) -> Result<(), ServiceError> {
+        context.ready();
+        while self.gather(&context).await {
+            let (batch, jobs) = self.peek();
+            let impressions = batch.impressions.len();
+            let started = Instant::now();
+            let written = (batch.activity.len() + batch.snapshots.len() + impressions) as u64;
+            if !batch.is_empty() {
+                self.write(batch, &context).await;
+            }
+            // Only now do the changes leave the queue: had the write panicked, the next incarnation would find them here.
+            self.0.impressions.lock().drain(..impressions);
+            let done: Vec<Job> = self.0.jobs.lock().drain(..jobs).collect();
+            for job in done {
+                if let Some(ticket) = job.ticket {
+                    self.0.tickets.complete(ticket);
+                }
+                drop(job.room);
+                let _not_awaited = job.done.send(());
+            }
+            context.probe.handled(written, started.elapsed());
+        }
+        self.0.room.close();
+        Ok(())
+    }
+}
+
+impl Writer {
+    /// Waits until a batch is due. `false`: asked to stop, and nothing is left.
+    async fn gather(&self, context: &Context) -> bool {
+        loop {
+            let due = self.due();
+            if due.is_some_and(|at| at <= Instant::now()) || (due.is_some() && context.stop.is_requested()) {
+                return true;
+            }
+            if due.is_none() && context.stop.is_requested() {
+                return false;
+            }
+            tokio::select! {
+                () = self.0.arrived.notified() => {}
+                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+                () = context.stop.requested() => {}
+            }
+        }
+    }
+
+    /// When the next batch is to be written, if anything waits.
+    fn due(&self) -> Option<Instant> {
+        let jobs = self.0.jobs.lock();
+        let (now, linger, max) = (Instant::now(), self.0.settings.linger, self.0.settings.max_batch);
+        let (waiting, oldest) = {
+            let impressions = self.0.impressions.lock();
+            (impressions.len(), impressions.front().map(|(at, _)| *at + linger))
+        };
+        let full = waiting >= max || jobs.iter().map(|job| rows(&job.batch)).sum::<usize>() >= max;
+        if full || jobs.iter().any(|job| job.urgent) {
+            return Some(now);
+        }
+        jobs.front().map(|job| job.at + linger).into_iter().chain(oldest).min()
+    }
+
+    /// The next batch, and how many jobs it holds; they stay queued.
+    fn peek(&self) -> (Batch, usize) {
+        let max = self.0.settings.max_batch;
+        let mut batch = Batch::default();
+        let mut tallies = HashMap::new();
+        let mut snapshots = HashMap::new();
+        let (mut taken, mut size) = (0, 0);
+        let jobs = self.0.jobs.lock();
+        for job in jobs.iter() {
+            if taken > 0 && size + rows(&job.batch) > max {
+                break;
+            }
+            size += rows(&job.batch);
+            taken += 1;
+            batch.activity.extend(job.batch.activity.iter().cloned());
+            // Values are absolute and orders grow: the latest stands for all.
+            tallies.extend(job.batch.tallies.iter().map(|row| (&row.0, &row.1)));
+            snapshots.extend(job.batch.snapshots.iter().map(|(user, seq, bytes)| (user, (*seq, bytes))));
+            batch.order = job.batch.order.or(batch.order);
+        }
+        batch.tallies = tallies.into_iter().map(|(key, tally)| (key.clone(), tally.clone())).collect();
+        batch.snapshots =
+            snapshots.into_iter().map(|(user, (seq, bytes))| (user.clone(), seq, bytes.clone())).collect();
+        drop(jobs);
+        batch.impressions =
+            self.0.impressions.lock().iter().take(max).map(|(_, impression)| impression.clone()).collect();
+        (batch, taken)
+    }
+
+    /// Writes until the store takes it.
+    async fn write(&self, batch: Batch, context: &Context) {
+        let mut pause = self.0.settings.first_backoff;
+        loop {
+            match self.0.store.write(batch.clone()).await {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::warn!(%error, pause_ms = pause.as_millis() as u64, "a write to the feature store failed; trying again");
+                    context.probe.note_error(error);
+                }
+            }
+            // While stopping, too: who asked for the stop has a deadline and kills.
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(self.0.settings.max_backoff);
+        }
+    }
+}

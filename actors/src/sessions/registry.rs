@@ -1,0 +1,507 @@
+//! All sessions of this node: finds a person's actor, makes one on first touch, puts idle ones to sleep.
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use actix::{
+    Actor, Addr, ArbiterHandle, Context, Handler, Message,
+    dev::{ToEnvelope, channel::channel},
+};
+use foryou_schemas::{EventId, Timestamp, User, UserId};
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, oneshot};
+
+pub use super::session::AppliedEvents;
+use super::{
+    arbiters::Arbiters,
+    resident::{Refused, Resident, Slot},
+    session::{Apply, Claim, Discard, Erase, NoteServed, Session, SetProfile, Sleep, View, Viewed},
+    snapshot,
+    state::{Incoming, SessionState, event_hash},
+};
+use crate::{
+    catalogue::VideoIndex,
+    live::Live,
+    ports::store::{FeatureStore, StoreError},
+    services::writer::FeatureWriter,
+};
+
+/// How often a message is sent again to a successor of an actor that left or failed.
+const ATTEMPTS: usize = 4;
+/// How many sessions fall asleep at the same time.
+const FALLING_ASLEEP: usize = 256;
+/// After so long a wait for an event, the store is asked whether it was applied long ago.
+const ASK_STORE_AFTER: Duration = Duration::from_millis(15);
+
+/// How sessions are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionSettings {
+    /// Threads that run sessions.
+    pub arbiters: usize,
+    /// A session that nobody touched for so long goes to sleep.
+    pub idle: Duration,
+    /// What all sessions may occupy (estimated), bytes; beyond it the longest untouched go to sleep.
+    pub budget_bytes: u64,
+    /// How often idle sessions are looked for.
+    pub sweep_every: Duration,
+    /// The most messages on their way to one session.
+    pub mailbox: u32,
+    /// The longest wait for an answer.
+    pub patience: Duration,
+    /// Events between two snapshots of a busy session.
+    pub snapshot_every: u32,
+    /// The most sessions that load at the same time.
+    pub loads: usize,
+    /// The longest time that saving all sessions may take at shutdown; the others are rebuilt from activity later.
+    pub save_within: Duration,
+}
+
+impl Default for SessionSettings {
+    fn default() -> Self {
+        Self {
+            arbiters: 2,
+            idle: Duration::from_secs(15 * 60),
+            budget_bytes: 1 << 30,
+            sweep_every: Duration::from_secs(1),
+            mailbox: 256,
+            patience: Duration::from_secs(5),
+            snapshot_every: 64,
+            loads: 64,
+            save_within: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Why a session did not do as asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SessionError {
+    /// The store is away: worth trying again.
+    #[error("the session is unavailable: {0}")]
+    Unavailable(Arc<str>),
+    /// What is stored of it does not decode, or its actor keeps failing.
+    #[error("the session is broken: {0}")]
+    Broken(Arc<str>),
+    /// Too many messages are on their way to it.
+    #[error("the session is busy; try again")]
+    Busy,
+    /// No answer in time; what was asked did not happen.
+    #[error("the session did not answer in time")]
+    TimedOut,
+    /// Sessions are shut down.
+    #[error("sessions are stopped")]
+    Stopped,
+}
+
+impl From<StoreError> for SessionError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Away(_) => Self::Unavailable(error.to_string().into()),
+            StoreError::Corrupt(_) => Self::Broken(error.to_string().into()),
+        }
+    }
+}
+
+/// Figures of all sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SessionStats {
+    /// Sessions in memory.
+    pub resident: usize,
+    /// What they occupy (estimated), bytes.
+    pub bytes: u64,
+    /// Sessions loaded since the start.
+    pub woken: u64,
+    /// Sessions put to sleep since the start.
+    pub slept: u64,
+    /// Loads that failed.
+    pub load_failures: u64,
+    /// Messages refused because too many were on their way to the session.
+    pub refused: u64,
+    /// Actors that panicked.
+    pub crashed: u64,
+}
+
+#[derive(Default)]
+pub(super) struct Counters {
+    woken: AtomicU64,
+    slept: AtomicU64,
+    load_failures: AtomicU64,
+    refused: AtomicU64,
+    crashed: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn woken(&self) {
+        self.woken.fetch_add(1, Relaxed);
+    }
+    pub(super) fn slept(&self) {
+        self.slept.fetch_add(1, Relaxed);
+    }
+    pub(super) fn load_failed(&self) {
+        self.load_failures.fetch_add(1, Relaxed);
+    }
+}
+
+/// What all session actors share.
+pub(super) struct Shared {
+    pub(super) settings: SessionSettings,
+    pub(super) store: Arc<dyn FeatureStore>,
+    pub(super) live: Arc<Live>,
+    pub(super) writer: FeatureWriter,
+    pub(super) counters: Counters,
+    residents: papaya::HashMap<UserId, Arc<Resident>>,
+    bytes: AtomicI64,
+    loads: Semaphore,
+    /// People whose actor panicked: their activity may still be on its way to the store.
+    crashed: Mutex<HashSet<UserId>>,
+    stopped: AtomicBool,
+}
+
+impl Shared {
+    /// Builds a session from the store.
+    pub(super) async fn load(self: Arc<Self>, user: UserId) -> Result<SessionState, StoreError> {
+        let _permit = self.loads.acquire().await;
+        if self.crashed.lock().remove(&user) && self.writer.flush().await.is_err() {
+            return Err(StoreError::Away("the feature writer is stopped".into()));
+        }
+        let stored = self.store.session(&user).await?;
+        snapshot::rebuild(&stored, &self.live)
+    }
+
+    /// Takes a session out of the registry, unless it has a successor there.
+    pub(super) fn forget(&self, resident: &Arc<Resident>) {
+        let _has_successor = self.residents.pin().remove_if(&resident.user, |_, found| Arc::ptr_eq(found, resident));
+    }
+
+    pub(super) fn count_bytes(&self, change: i64) {
+        self.bytes.fetch_add(change, Relaxed);
+    }
+}
+
+/// The handle of all sessions.
+#[derive(Clone)]
+pub struct Sessions {
+    shared: Arc<Shared>,
+    arbiters: Arc<Arbiters>,
+    handles: Arc<[ArbiterHandle]>,
+    started: Instant,
+}
+
+impl Sessions {
+    /// Starts the threads that run sessions. The catalogue must be loaded: names that it does not know are lost on loading.
+    pub fn start(
+        settings: SessionSettings,
+        store: Arc<dyn FeatureStore>,
+        live: Arc<Live>,
+        writer: FeatureWriter,
+    ) -> std::io::Result<Self> {
+        let arbiters = Arbiters::start(settings.arbiters.max(1))?;
+        let handles = arbiters.handles();
+        let shared = Arc::new(Shared {
+            settings,
+            store,
+            live,
+            writer,
+            counters: Counters::default(),
+            residents: papaya::HashMap::new(),
+            bytes: AtomicI64::new(0),
+            loads: Semaphore::new(settings.loads.max(1)),
+            crashed: Mutex::default(),
+            stopped: AtomicBool::new(false),
+        });
+        Ok(Self { shared, arbiters: Arc::new(arbiters), handles, started: Instant::now() })
+    }
+
+    /// A person's session as of now; loads it where it is not in memory.
+    pub async fn view(&self, user: &UserId) -> Result<Arc<SessionState>, SessionError> {
+        match self.ask(user, |slot| View { after: None, slot }).await? {
+            Viewed::Now(state) | Viewed::Later(state, _) => Ok(state),
+        }
+    }
+
+    /// A person's session once `event` is applied, or as it is after `wait`; says whether the event is applied.
+    pub async fn view_after(
+        &self,
+        user: &UserId,
+        event: &EventId,
+        wait: Duration,
+    ) -> Result<(Arc<SessionState>, bool), SessionError> {
+        let deadline = tokio::time::Instant::now() + wait;
+        let after = Some(event_hash(event.as_str()));
+        let later = match self.ask(user, |slot| View { after, slot }).await? {
+            Viewed::Now(state) => return Ok((state, true)),
+            Viewed::Later(_, later) => later,
+        };
+        let applied_now = async {
+            match later {
+                Some(later) => later.await.ok(),
+                None => None,
+            }
+        };
+        let applied_before = async {
+            tokio::time::sleep(ASK_STORE_AFTER.min(wait / 2)).await;
+            let known = self.shared.store.known_events(std::slice::from_ref(event)).await;
+            if !known.is_ok_and(|known| known.first() == Some(&true)) {
+                std::future::pending::<()>().await;
+            }
+        };
+        let applied = tokio::select! {
+            state = applied_now => match state {
+                Some(state) => return Ok((state, true)),
+                // Too many wait, or the session was discarded.
+                None => false,
+            },
+            () = applied_before => true,
+            () = tokio::time::sleep_until(deadline) => false,
+        };
+        // The state may have moved on while this waited.
+        match self.ask(user, |slot| View { after, slot }).await? {
+            Viewed::Now(state) => Ok((state, true)),
+            Viewed::Later(state, _) => Ok((state, applied)),
+        }
+    }
+
+    /// Applies events in order; the caller sees to it that each comes once. `ticket` (see
+    /// [`crate::services::tickets::Tickets`]) stands for their durability; 0 where that is not this node's matter. An error
+    /// means that none was applied.
+    pub async fn apply(
+        &self,
+        user: &UserId,
+        events: Vec<Incoming>,
+        ticket: u64,
+    ) -> Result<AppliedEvents, SessionError> {
+        let events: Arc<[Incoming]> = events.into();
+        let claim = Arc::new(Claim::default());
+        let asked =
+            self.ask_unhurried(user, |slot| Apply { events: events.clone(), ticket, claim: claim.clone(), slot });
+        tokio::pin!(asked);
+        tokio::select! {
+            applied = &mut asked => applied,
+            () = tokio::time::sleep(self.shared.settings.patience) => match claim.take() {
+                // It will not be applied any more.
+                true => Err(SessionError::TimedOut),
+                // It is being applied: the answer is under way.
+                false => asked.await,
+            },
+        }
+    }
+
+    /// Notes that a feed was served. Does not wait; where too much is on its way to the session, it is dropped and counted.
+    pub fn served(&self, user: &UserId, videos: Vec<VideoIndex>, at: Timestamp) {
+        if let Ok(slot) = self.enter(user)
+            && let Some(addr) = slot.resident().addr()
+        {
+            addr.do_send(NoteServed { videos, at, slot });
+        }
+    }
+
+    /// Tells a session in memory that the profile changed (in the store it has already).
+    pub async fn set_profile(&self, user: &UserId, profile: &User) -> Result<(), SessionError> {
+        if self.resident(user).is_none() {
+            return Ok(());
+        }
+        let profile = Arc::new(profile.clone());
+        self.ask(user, |slot| SetProfile { profile: profile.clone(), slot }).await
+    }
+
+    /// Forgets a person in memory and in the store. Returns whether there was anything.
+    pub async fn erase(&self, user: &UserId) -> Result<bool, SessionError> {
+        for _ in 0..ATTEMPTS {
+            let slot = self.enter(user)?;
+            let (reply, erased) = oneshot::channel();
+            let resident = slot.resident().clone();
+            if let Some(addr) = resident.addr() {
+                addr.do_send(Erase { reply, slot });
+            }
+            match tokio::time::timeout(self.shared.settings.patience, erased).await {
+                Ok(Ok(erased)) => return erased,
+                Ok(Err(_left)) => self.bury(&resident),
+                Err(_) => return Err(SessionError::TimedOut),
+            }
+        }
+        Err(SessionError::Broken("its actor keeps failing".into()))
+    }
+
+    /// Drops sessions from memory without saving them; the next touch loads what the store has.
+    pub async fn discard(&self, users: impl IntoIterator<Item = UserId>) {
+        for user in users {
+            if let Some(addr) = self.resident(&user).and_then(|resident| resident.addr()) {
+                let _left_already = addr.send(Discard).await;
+            }
+        }
+    }
+
+    /// Figures as of now.
+    pub fn stats(&self) -> SessionStats {
+        let counters = &self.shared.counters;
+        SessionStats {
+            resident: self.shared.residents.len(),
+            bytes: u64::try_from(self.shared.bytes.load(Relaxed)).unwrap_or(0),
+            woken: counters.woken.load(Relaxed),
+            slept: counters.slept.load(Relaxed),
+            load_failures: counters.load_failures.load(Relaxed),
+            refused: counters.refused.load(Relaxed),
+            crashed: counters.crashed.load(Relaxed),
+        }
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &SessionSettings {
+        &self.shared.settings
+    }
+
+    /// Puts sessions to sleep that are idle or beyond the memory budget. Returns how many went.
+    pub async fn sweep(&self) -> usize {
+        let settings = &self.shared.settings;
+        let idle_since = self.now_ms().checked_sub(settings.idle.as_millis() as u64);
+        let bytes = self.stats().bytes;
+        let mut by_touch: Vec<(u64, UserId)> =
+            self.shared.residents.pin().iter().map(|(user, resident)| (resident.touched(), user.clone())).collect();
+        let each = (bytes / (by_touch.len() as u64).max(1)).max(1);
+        let excess = bytes.saturating_sub(settings.budget_bytes).div_ceil(each) as usize;
+        let idle = by_touch.iter().filter(|(touched, _)| idle_since.is_some_and(|since| *touched < since)).count();
+        let leaving = excess.max(idle).min(by_touch.len());
+        if leaving == 0 {
+            return 0;
+        }
+        if leaving < by_touch.len() {
+            by_touch.select_nth_unstable_by_key(leaving, |(touched, _)| *touched);
+            by_touch.truncate(leaving);
+        }
+        self.put_to_sleep(by_touch.into_iter().map(|(_, user)| user).collect(), settings.patience).await
+    }
+
+    /// Puts one session to sleep, if it is in memory and nobody touches it meanwhile. Returns whether it left.
+    pub async fn sleep(&self, user: &UserId) -> bool {
+        match self.fall_asleep(user) {
+            Some(slept) => slept.await.unwrap_or(false),
+            None => false,
+        }
+    }
+
+    /// Puts to sleep what can be within `deadline`. Returns how many went.
+    pub async fn sleep_all(&self, deadline: Duration) -> usize {
+        let users = self.shared.residents.pin().keys().cloned().collect();
+        self.put_to_sleep(users, deadline).await
+    }
+
+    /// Ends the threads that run sessions. What was not put to sleep is rebuilt from activity, as after a crash.
+    pub async fn stop(&self) {
+        self.shared.stopped.store(true, Relaxed);
+        self.arbiters.stop().await;
+    }
+
+    async fn put_to_sleep(&self, users: Vec<UserId>, deadline: Duration) -> usize {
+        let ends = tokio::time::Instant::now() + deadline;
+        let mut slept = 0;
+        for wave in users.chunks(FALLING_ASLEEP) {
+            let falling: Vec<_> = wave.iter().filter_map(|user| self.fall_asleep(user)).collect();
+            for answer in falling {
+                match tokio::time::timeout_at(ends, answer).await {
+                    Ok(answer) => slept += usize::from(answer.unwrap_or(false)),
+                    Err(_) => return slept,
+                }
+            }
+        }
+        slept
+    }
+
+    fn fall_asleep(&self, user: &UserId) -> Option<oneshot::Receiver<bool>> {
+        let addr = self.resident(user)?.addr()?;
+        let (reply, slept) = oneshot::channel();
+        addr.do_send(Sleep { reply });
+        Some(slept)
+    }
+
+    fn resident(&self, user: &UserId) -> Option<Arc<Resident>> {
+        self.shared.residents.pin().get(user).cloned()
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
+    }
+
+    /// A place on the way to the person's actor, which is made where there is none.
+    fn enter(&self, user: &UserId) -> Result<Slot, SessionError> {
+        let bound = self.shared.settings.mailbox;
+        loop {
+            if self.shared.stopped.load(Relaxed) {
+                return Err(SessionError::Stopped);
+            }
+            let resident = self.resident(user).unwrap_or_else(|| self.make(user));
+            match resident.enter(bound, self.now_ms()) {
+                Ok(slot) => return Ok(slot),
+                Err(Refused::Busy) => {
+                    self.shared.counters.refused.fetch_add(1, Relaxed);
+                    return Err(SessionError::Busy);
+                }
+                Err(Refused::Shut) => self.shared.forget(&resident),
+            }
+        }
+    }
+
+    /// Makes an actor, unless somebody else just did.
+    fn make(&self, user: &UserId) -> Arc<Resident> {
+        let (sender, receiver) = channel(0);
+        let made = Resident::new(user.clone(), Addr::new(sender).downgrade(), self.now_ms());
+        let residents = self.shared.residents.pin();
+        let resident = residents.get_or_insert(user.clone(), made.clone()).clone();
+        if Arc::ptr_eq(&resident, &made) {
+            let (shared, me) = (self.shared.clone(), made);
+            let arbiter = &self.handles[(event_hash(user.as_str()) % self.handles.len() as u64) as usize];
+            arbiter.spawn_fn(move || {
+                Context::with_receiver(receiver).run(Session::new(shared, me));
+            });
+        }
+        resident
+    }
+
+    async fn ask<M, R>(&self, user: &UserId, message: impl Fn(Slot) -> M) -> Result<R, SessionError>
+    where
+        M: Message<Result = Result<R, SessionError>> + Send + 'static,
+        R: Send + 'static,
+        Session: Handler<M>,
+        <Session as Actor>::Context: ToEnvelope<Session, M>,
+    {
+        let asked = self.ask_unhurried(user, message);
+        tokio::time::timeout(self.shared.settings.patience, asked).await.unwrap_or(Err(SessionError::TimedOut))
+    }
+
+    async fn ask_unhurried<M, R>(&self, user: &UserId, message: impl Fn(Slot) -> M) -> Result<R, SessionError>
+    where
+        M: Message<Result = Result<R, SessionError>> + Send + 'static,
+        R: Send + 'static,
+        Session: Handler<M>,
+        <Session as Actor>::Context: ToEnvelope<Session, M>,
+    {
+        for _ in 0..ATTEMPTS {
+            let slot = self.enter(user)?;
+            let resident = slot.resident().clone();
+            let answer = match resident.addr() {
+                Some(addr) => addr.send(message(slot)).await.ok(),
+                None => None,
+            };
+            match answer {
+                Some(answer) => return answer,
+                None => self.bury(&resident),
+            }
+        }
+        Err(SessionError::Broken("its actor keeps failing".into()))
+    }
+
+    /// Makes way for a successor of an actor that did not answer.
+    fn bury(&self, resident: &Arc<Resident>) {
+        if !resident.is_shut() && !self.shared.stopped.load(Relaxed) {
+            // It did not leave: it panicked.
+            self.shared.crashed.lock().insert(resident.user.clone());
+            self.shared.counters.crashed.fetch_add(1, Relaxed);
+            resident.shut();
+        }
+        self.shared.forget(resident);
+    }
+}

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Imports the bundled data and trains where that was not done yet, serves on 127.0.0.1:8080, and says what to try.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+ORT_DYLIB_PATH=$(scripts/onnxruntime.sh)
+export ORT_DYLIB_PATH
+foryou=${CARGO_TARGET_DIR:-target}/release/foryou
+export FORYOU__DATA__DIR=${FORYOU__DATA__DIR:-.foryou}
+export FORYOU__SERVER__BIND=${FORYOU__SERVER__BIND:-127.0.0.1:8080}
+url=http://$FORYOU__SERVER__BIND
+
+# Each step leaves a mark, so an interrupted demo goes on where it stopped.
+once() { # MARK COMMAND..
+  local mark=$FORYOU__DATA__DIR/demo.$1
+  shift
+  [ -e "$mark" ] || { "$@" && touch "$mark"; }
+}
+mkdir -p "$FORYOU__DATA__DIR"
+once imported "$foryou" import kuairand data/kuairand
+once trained "$foryou" train
+
+"$foryou" serve &
+server=$!
+trap 'kill -TERM "$server" 2>/dev/null || true' INT TERM
+until (exec 3<>"/dev/tcp/${FORYOU__SERVER__BIND/://}") 2>/dev/null && curl -sf "$url/readyz" >/dev/null; do
+  kill -0 "$server" 2>/dev/null || { wait "$server"; exit 1; }
+  sleep 0.05
+done
+
+cat <<TEXT
+
+foryou serves on $url (Ctrl-C stops it). Try in another terminal:
+
+1. How often each category stands in the feed of somebody new:
+   curl -s '$url/v1/users/you/feed?limit=60' | grep -o '"category":"[^"]*"' | sort | uniq -c | sort -rn
+
+2. Ten likes in category 28, of videos that are liked there now (see GET /v1/trending?category=28):
+   curl -s '$url/v1/events' -H 'content-type: application/json' -d "{\"events\":[\$(curl -s '$url/v1/trending?category=28&limit=10' | grep -o '"video":"[^"]*"' | sed 's/.*/{"user":"you","kind":"like",&}/' | paste -sd,)]}"
+
+3. The first line again: category 28 has moved up, and nothing that was liked comes back.
+   curl -s '$url/v1/users/you/feed?limit=60' | grep -o '"category":"[^"]*"' | sort | uniq -c | sort -rn
+
+TEXT
+wait "$server"

@@ -1,0 +1,207 @@
+//! The sole composition root: starts the parts, hands them to each other, stops them.
+
+mod placeholder;
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
+
+use actix_web::{dev::Server, web::Data};
+use foryou_actors::{
+    live::Live,
+    ports::{bus::EventBus, store::FeatureStore},
+    services::{
+        catalogue::{self, CatalogueSettings, CatalogueWriter},
+        ingest::{Ingest, IngestParts, IngestSettings},
+        subscriptions::{SubscriptionSettings, Subscriptions},
+        supervisor::{RestartPolicy, Supervisor},
+        sweeper,
+        writer::{FeatureWriter, WriterSettings},
+    },
+    sessions::{SessionSettings, Sessions},
+};
+
+use crate::{
+    brokers::embedded::{BusSettings, EmbeddedBus},
+    clock::{Clock, Ids},
+    config::{BusKind, Config, StoreKind, threads},
+    http::{self, Claims},
+    stores::embedded::EmbeddedStore,
+    telemetry::Metrics,
+};
+
+pub use placeholder::{FeedRequest, Feeds};
+
+/// What every request handler reaches: the parts of the running engine.
+pub struct App {
+    /// What is in force.
+    pub config: Config,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Gives ids.
+    pub ids: Ids,
+    /// Catalogue and statistics in memory.
+    pub live: Arc<Live>,
+    /// The feature store.
+    pub store: Arc<dyn FeatureStore>,
+    /// The event bus.
+    pub bus: Arc<dyn EventBus>,
+    /// Everybody's session.
+    pub sessions: Sessions,
+    /// The catalogue's one writer.
+    pub catalogue: CatalogueWriter,
+    /// The feature writer.
+    pub writer: FeatureWriter,
+    /// The event ids that are being accepted, or were lately.
+    pub claims: Claims,
+    /// Makes feeds.
+    pub feeds: Feeds,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// The services behind all this.
+    pub supervisor: Supervisor,
+}
+
+impl App {
+    /// What keeps the server from doing its work: one line each.
+    pub fn unready(&self) -> Vec<String> {
+        self.supervisor.unready()
+    }
+}
+
+/// Opens the feature store that the configuration names.
+pub fn open_store(config: &Config) -> anyhow::Result<Arc<dyn FeatureStore>> {
+    match config.store.kind {
+        StoreKind::Embedded => Ok(Arc::new(EmbeddedStore::open(&config.data.dir.join("store"))?)),
+    }
+}
+
+/// Opens the event bus that the configuration names.
+pub fn open_bus(config: &Config) -> anyhow::Result<Arc<dyn EventBus>> {
+    let settings = BusSettings {
+        partitions: config.bus.partitions.get() as u16,
+        max_unacked: config.bus.max_depth.count(),
+        ..BusSettings::default()
+    };
+    match config.bus.kind {
+        BusKind::Embedded => Ok(Arc::new(EmbeddedBus::open(&config.data.dir.join("bus"), settings)?)),
+    }
+}
+
+/// Starts everything as configured; `listener` is bound.
+pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Application> {
+    let (store, bus) = (open_store(&config)?, open_bus(&config)?);
+    Application::start_on(config, listener, store, bus).await
+}
+
+/// The running server: the engine, and HTTP in front of it.
+pub struct Application {
+    app: Data<App>,
+    server: Server,
+    address: SocketAddr,
+}
+
+/// How long services may take to finish what they took on.
+const DRAIN: Duration = Duration::from_secs(10);
+
+impl Application {
+    /// Starts everything on engines that are open. `listener` is bound and takes connections from now on.
+    pub async fn start_on(
+        config: Config,
+        listener: TcpListener,
+        store: Arc<dyn FeatureStore>,
+        bus: Arc<dyn EventBus>,
+    ) -> anyhow::Result<Self> {
+        let (clock, ids, metrics) = (Clock::system(), Ids::unique(), Arc::new(Metrics::default()));
+        let live = Arc::new(Live::default());
+        catalogue::load(store.as_ref(), &live).await?;
+        let writer_settings = WriterSettings {
+            max_batch: config.store.batch.count(),
+            linger: config.store.linger_ms.millis(),
+            queue: config.store.queue.count(),
+            ..WriterSettings::default()
+        };
+        let (writer, writer_service) = FeatureWriter::new(writer_settings, store.clone());
+        let session_settings = SessionSettings {
+            arbiters: threads(config.sessions.arbiters.count()),
+            idle: config.sessions.idle_s.seconds(),
+            budget_bytes: u64::from(config.sessions.budget_mb.get()) << 20,
+            ..SessionSettings::default()
+        };
+        let sessions = Sessions::start(session_settings, store.clone(), live.clone(), writer.clone())?;
+        let (subscriptions, subscriptions_service) = Subscriptions::new(SubscriptionSettings::default());
+        let (catalogue, catalogue_service) = CatalogueWriter::new(
+            CatalogueSettings::default(),
+            store.clone(),
+            live.clone(),
+            vec![Arc::new(subscriptions.clone())],
+        );
+        let ingest_settings = IngestSettings { credit: config.bus.credit.count(), ..IngestSettings::default() };
+        let parts = IngestParts {
+            bus: bus.clone(),
+            store: store.clone(),
+            live: live.clone(),
+            sessions: sessions.clone(),
+            writer: writer.clone(),
+            subscriptions,
+        };
+        let (_ingest, ingest_service) = Ingest::new(ingest_settings, parts);
+        let services = vec![
+            writer_service,
+            sweeper::service(sessions.clone()),
+            subscriptions_service,
+            catalogue_service,
+            ingest_service,
+        ];
+        let supervisor = Supervisor::start(RestartPolicy::default(), services).await?;
+        let feeds = Feeds { live: live.clone(), sessions: sessions.clone(), ids: ids.clone() };
+        let claims = Claims::new(config.bus.max_depth.count());
+        let app = Data::new(App {
+            config,
+            clock,
+            ids,
+            live,
+            store,
+            bus,
+            sessions,
+            catalogue,
+            writer,
+            claims,
+            feeds,
+            metrics,
+            supervisor,
+        });
+        let address = listener.local_addr()?;
+        let server = http::serve(app.clone(), listener)?;
+        Ok(Self { app, server, address })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The parts, to look at.
+    pub fn app(&self) -> &Data<App> {
+        &self.app
+    }
+
+    /// Serves until `stop` resolves; then takes no more, finishes what it has, and stops the parts in order.
+    pub async fn run_until(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let handle = self.server.handle();
+        let stopping = async {
+            stop.await;
+            tracing::info!("stopping");
+            handle.stop(true).await;
+        };
+        let (served, ()) = tokio::join!(self.server, stopping);
+        let killed = self.app.supervisor.stop(DRAIN).await;
+        if !killed.is_empty() {
+            tracing::warn!(?killed, "services did not finish in time; what they had comes again at the next start");
+        }
+        self.app.sessions.stop().await;
+        Ok(served?)
+    }
+}

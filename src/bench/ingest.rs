@@ -1,0 +1,139 @@
+//! `bench ingest`: events per second until durable, and whether each is there exactly once at the end.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, ensure};
+use parking_lot::Mutex;
+use serde::Serialize;
+
+use super::{
+    client::Client,
+    load::{Hit, open_loop, quantile_ms},
+    report::{Head, Machine, Target, Versions},
+    server::Server,
+};
+
+/// How many events one person gets: their history is read back in one page.
+const EVENTS_EACH: u64 = 100;
+
+/// Settings.
+#[derive(Debug, Clone, Serialize)]
+pub struct IngestBench {
+    /// Events per second.
+    pub rate: f64,
+    /// For how long.
+    pub duration_s: f64,
+    /// Events of one request.
+    pub batch: u64,
+    /// Connections.
+    pub connections: usize,
+    /// What it runs against.
+    pub target: Target,
+}
+
+/// What came out; see the contract, section 5. Latency is from the scheduled start to 202, that is until durable.
+#[derive(Debug, Serialize)]
+pub struct IngestReport {
+    #[serde(flatten)]
+    pub head: Head,
+    pub settings: IngestBench,
+    pub events_per_s: f64,
+    pub p50: f64,
+    pub p99: f64,
+    pub cpu_us_per_event: f64,
+    pub lost: u64,
+    pub doubled: u64,
+    pub errors: u64,
+    /// From the last 202 until every event was in its person's history, seconds.
+    pub applied_after_s: f64,
+}
+
+/// Runs it.
+pub async fn run(settings: IngestBench, onnxruntime: String) -> Result<IngestReport> {
+    let began = Instant::now();
+    let scratch = tempfile::tempdir()?;
+    let server = Server::start(&settings.target, scratch.path(), &[]).await?;
+    let accepted: Arc<Mutex<HashMap<u64, u64>>> = Arc::default();
+    let (batch, noted) = (settings.batch, accepted.clone());
+    let request = move |mut client: Client, n: u64| {
+        let noted = noted.clone();
+        async move {
+            let result = send(&mut client, n, batch, &noted).await;
+            (client, result)
+        }
+    };
+    let cpu = server.cpu_s()?;
+    let duration = Duration::from_secs_f64(settings.duration_s);
+    let rate = settings.rate / batch as f64;
+    let outcome = open_loop(server.address, rate, duration, settings.connections, request).await?;
+    let waiting = Instant::now();
+    let accepted = accepted.lock().clone();
+    let (lost, doubled) = verify(&server, &accepted).await?;
+    let applied_after_s = waiting.elapsed().as_secs_f64();
+    let events = (outcome.done * batch).max(1) as f64;
+    Ok(IngestReport {
+        events_per_s: events / outcome.seconds,
+        p50: quantile_ms(&outcome.latency, 0.5),
+        p99: quantile_ms(&outcome.latency, 0.99),
+        cpu_us_per_event: (server.cpu_s()? - cpu) * 1e6 / events,
+        lost,
+        doubled,
+        errors: outcome.errors,
+        applied_after_s,
+        head: Head {
+            name: "ingest",
+            machine: Machine::here(),
+            versions: Versions { foryou: env!("CARGO_PKG_VERSION"), onnxruntime },
+            seconds: began.elapsed().as_secs_f64(),
+        },
+        settings,
+    })
+}
+
+/// Posts one batch: events `n × batch …`, `EVENTS_EACH` for each person in turn, and notes how many of whom were accepted.
+async fn send(client: &mut Client, n: u64, batch: u64, accepted: &Mutex<HashMap<u64, u64>>) -> Result<Hit> {
+    let event = |k: u64| {
+        serde_json::json!({"id": format!("b-{k}"), "user": format!("bench-{}", k / EVENTS_EACH),
+            "video": (k.wrapping_mul(7_919) % 7_500).to_string(), "kind": "view", "watch_ms": 4_000})
+    };
+    let range = n * batch..(n + 1) * batch;
+    let events: Vec<_> = range.clone().map(event).collect();
+    let (status, body) = client.post("/v1/events", serde_json::json!({ "events": events }).to_string()).await?;
+    ensure!(status.as_u16() == 202, "events were answered {status}: {}", String::from_utf8_lossy(&body));
+    let answer: serde_json::Value = serde_json::from_slice(&body)?;
+    let results = answer["results"].as_array().cloned().unwrap_or_default();
+    let mut accepted = accepted.lock();
+    for (k, result) in range.zip(&results) {
+        if result["status"] == "accepted" {
+            *accepted.entry(k / EVENTS_EACH).or_default() += 1;
+        }
+    }
+    Ok(Hit { ok: results.len() as u64 == batch, marks: 0 })
+}
+
+/// Reads every person's history back: `(lost, doubled)`. Waits for what is still on its way.
+async fn verify(server: &Server, accepted: &HashMap<u64, u64>) -> Result<(u64, u64)> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut client = Client::connect(server.address).await?;
+    let (mut lost, mut doubled) = (0, 0);
+    for (person, wanted) in accepted {
+        loop {
+            let (_, body) = client.get(&format!("/v1/users/bench-{person}/history?limit={EVENTS_EACH}")).await?;
+            let answer: serde_json::Value = serde_json::from_slice(&body)?;
+            let ids: Vec<&str> =
+                answer["events"].as_array().into_iter().flatten().filter_map(|e| e["id"].as_str()).collect();
+            let distinct = ids.iter().collect::<std::collections::HashSet<_>>().len() as u64;
+            if distinct >= *wanted || Instant::now() > deadline {
+                lost += wanted.saturating_sub(distinct);
+                doubled += ids.len() as u64 - distinct;
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    Ok((lost, doubled))
+}

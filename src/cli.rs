@@ -1,0 +1,93 @@
+//! The command line: one file per subcommand.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{config::Config, telemetry};
+
+pub mod bench;
+pub mod config;
+pub mod duration;
+pub mod evaluate;
+pub mod import;
+pub mod migrate;
+pub mod recommend;
+pub mod release;
+pub mod replay;
+pub mod serve;
+pub mod train;
+
+/// The real-time "For You" feed server for short video.
+#[derive(Debug, Parser)]
+#[command(name = "foryou", version, about, arg_required_else_help = true)]
+pub struct Cli {
+    /// The configuration (TOML); FORYOU__SECTION__KEY in the environment overrides it.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One JSON object on standard output; progress and logs stay on standard error.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server.
+    Serve(serve::Args),
+    /// Bring data into the store.
+    #[command(subcommand)]
+    Import(import::Source),
+    /// Create what the store and the bus need: keyspace, tables, queues.
+    Migrate,
+    /// Look at the configuration.
+    #[command(subcommand)]
+    Config(config::Action),
+}
+
+/// What every subcommand is told.
+#[derive(Debug)]
+pub struct Context {
+    /// What is in force.
+    pub config: Config,
+    /// Whether standard output takes one JSON object instead of text.
+    pub json: bool,
+}
+
+impl Context {
+    /// Prints the outcome of a command: `value` as JSON, or `text` for people.
+    pub fn print(&self, value: &impl serde::Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
+        use std::io::Write;
+        let line = if self.json { serde_json::to_string(value)? } else { text() };
+        writeln!(std::io::stdout().lock(), "{}", line.trim_end())?;
+        Ok(())
+    }
+}
+
+/// Runs the command that this process was started with. Exit codes: 0 done, 1 failed, 2 usage.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("foryou: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    let config = Config::load(cli.config.as_deref())?;
+    telemetry::init(&config.log)?;
+    let context = Context { config, json: cli.json };
+    match cli.command {
+        Command::Serve(args) => serve::run(args, context),
+        Command::Import(source) => import::run(source, context),
+        Command::Migrate => migrate::run(&context),
+        Command::Config(action) => config::run(action, &context),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+//! `foryou import`: data from elsewhere into the store.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use foryou_schemas::Timestamp;
+
+use super::Context;
+use crate::{app, import};
+
+/// Where the data comes from.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Source {
+    /// KuaiRand: the folder bundled in data/kuairand, or one with the official log_standard_*.csv.
+    Kuairand {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// MovieLens: 1M (*.dat) or latest-small (*.csv).
+    Movielens {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// Events, users and videos as in the API, one JSON object a line.
+    Jsonl {
+        /// The files; - is standard input.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+/// Runs the command.
+pub fn run(source: Source, context: Context) -> anyhow::Result<()> {
+    let source = match source {
+        Source::Kuairand { dir } => import::Source::Kuairand(dir),
+        Source::Movielens { dir } => import::Source::Movielens(dir),
+        Source::Jsonl { files } => import::Source::Jsonl(files),
+    };
+    let runtime = tokio::runtime::Runtime::new()?;
+    let summary = runtime.block_on(async {
+        let store = app::open_store(&context.config)?;
+        anyhow::Ok(import::run(source, store.as_ref(), Timestamp::now()).await?)
+    })?;
+    context.print(&summary, || {
+        let import::Summary { users, videos, events, known, skipped, seconds } = summary;
+        format!(
+            "imported {users} users, {videos} videos and {events} events in {seconds:.1} s \
+             ({known} events were known, {skipped} lines skipped)"
+        )
+    })
+}

@@ -1,0 +1,29 @@
+use clap::{CommandFactory, error::ErrorKind};
+
+use super::*;
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(std::iter::once("foryou").chain(line.split_whitespace()))
+}
+
+#[test]
+fn the_definition_is_sound() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn the_configuration_may_be_named_anywhere() {
+    for line in
+        ["--config a.toml migrate", "config check --config a.toml", "import kuairand data --json --config a.toml"]
+    {
+        assert_eq!(parse(line).unwrap().config, Some("a.toml".into()), "{line}");
+    }
+}
+
+#[test]
+fn wrong_usage_exits_with_2() {
+    for line in ["fly", "import", "import kuairand", "import jsonl", "migrate --fast", "config"] {
+        assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+    }
+    assert_eq!(parse("--version").unwrap_err().kind(), ErrorKind::DisplayVersion);
+}

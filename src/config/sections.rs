@@ -1,0 +1,240 @@
+//! The sections of the configuration, but for `feed`. `foryou.toml` says what each key does.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Real, Whole};
+
+/// Where things are kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "foryou.toml says it")]
+pub struct Data {
+    pub dir: PathBuf,
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self { dir: ".foryou".into() }
+    }
+}
+
+/// The HTTP server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "foryou.toml says it")]
+pub struct Server {
+    pub bind: SocketAddr,
+    pub workers: Whole<0, 1024>,
+    pub body_limit_kb: Whole<1, 65_536>,
+    pub max_in_flight: Whole<1, 1_000_000>,
+    pub max_connections: Whole<1, 1_000_000>,
+    pub head_timeout_ms: Whole<1, 600_000>,
+    pub body_timeout_ms: Whole<1, 600_000>,
+    pub keep_alive_s: Whole<0, 3_600>,
+    pub drain_s: Whole<0, 3_600>,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            bind: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            workers: const { Whole::new(0) },
+            body_limit_kb: const { Whole::new(2_048) },
+            max_in_flight: const { Whole::new(4_096) },
+            max_connections: const { Whole::new(25_000) },
+            head_timeout_ms: const { Whole::new(5_000) },
+            body_timeout_ms: const { Whole::new(10_000) },
+            keep_alive_s: const { Whole::new(75) },
+            drain_s: const { Whole::new(20) },
+        }
+    }
+}
+
+/// Which event bus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BusKind {
+    /// A durable log in the data folder.
+    #[default]
+    Embedded,
+}
+
+/// The event bus.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "foryou.toml says it")]
+pub struct Bus {
+    pub kind: BusKind,
+    pub partitions: Whole<1, 4_096>,
+    pub max_depth: Whole<1_000, 100_000_000>,
+    pub credit: Whole<1, 1_000_000>,
+    pub linger_us: Whole<0, 1_000_000>,
+}
+
+impl Default for Bus {
+    fn default() -> Self {
+        Self {
+            kind: BusKind::default(),
+            partitions: const { Whole::new(foryou_actors::ports::bus::PARTITIONS as u32) },
+            max_depth: const { Whole::new(100_000) },
+            credit: const { Whole::new(4_096) },
+            linger_us: const { Whole::new(0) },
+        }
+    }
+}
+
+/// Which feature store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreKind {
+    /// A key-value store in the data folder.
+    #[default]
+    Embedded,
+}
+
+/// The feature store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "foryou.toml says it")]
+pub struct Store {
+    pub kind: StoreKind,
+    pub linger_ms: Whole<0, 10_000>,
+    pub batch: Whole<1, 100_000>,
+    pub queue: Whole<1, 10_000_000>,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            kind: StoreKind::default(),
+            linger_ms: const { Whole::new(5) },
+            batch: const { Whole::new(1_024) },
+            queue: const { Whole::new(16_384) },
+        }
+    }
+}
+
+/// Sessions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "foryou.toml says it")]
+pub struct Sessions {
+    pub arbiters: Whole<0, 1_024>,
+    pub idle_s: Whole<1, 604_800>,
+    pub budget_mb: Whole<1, 10_000_000>,
+    pub seen_window_days: Whole<1, 3_650>,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self {
+            arbiters: const { Whole::new(0) },
+            idle_s: const { Whole::new(900) },
+            budget_mb: const { Whole::new(1_024) },
+            seen_window_days: const { Whole::new(90) },
+        }
+    }
+}
+
+/// Training.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "foryou.toml says it")]
+pub struct Training {
+    pub every_minutes: Whole<0, 525_600>,
+    pub threads: Whole<0, 1_024>,
+    pub seed: Whole<0, { u32::MAX }>,
+    pub keep_releases: Whole<2, 1_000>,
+    pub towers: Towers,
+    pub ranker: Ranker,
+}
+
+impl Default for Training {
+    fn default() -> Self {
+        Self {
+            every_minutes: const { Whole::new(0) },
+            threads: const { Whole::new(0) },
+            seed: const { Whole::new(1) },
+            keep_releases: const { Whole::new(5) },
+            towers: Towers::default(),
+            ranker: Ranker::default(),
+        }
+    }
+}
+
+/// Training of the two towers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "foryou.toml says it")]
+pub struct Towers {
+    pub epochs: Whole<1, 1_000>,
+    pub batch: Whole<1, 65_536>,
+    pub learning_rate: Real<0, 1>,
+    pub recency: Real<0, 10>,
+}
+
+impl Default for Towers {
+    fn default() -> Self {
+        Self {
+            epochs: const { Whole::new(14) },
+            batch: const { Whole::new(256) },
+            learning_rate: const { Real::new(0.01) },
+            recency: const { Real::new(0.8) },
+        }
+    }
+}
+
+/// Training of the ranker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "foryou.toml says it")]
+pub struct Ranker {
+    pub epochs: Whole<1, 1_000>,
+    pub batch: Whole<1, 65_536>,
+    pub learning_rate: Real<0, 1>,
+}
+
+impl Default for Ranker {
+    fn default() -> Self {
+        Self {
+            epochs: const { Whole::new(6) },
+            batch: const { Whole::new(512) },
+            learning_rate: const { Real::new(0.002) },
+        }
+    }
+}
+
+/// The vector index.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "foryou.toml says it")]
+pub struct Index {
+    pub exact_below: Whole<0, 100_000_000>,
+    pub ef: Whole<1, 10_000>,
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self { exact_below: const { Whole::new(20_000) }, ef: const { Whole::new(400) } }
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    /// For people.
+    Text,
+    /// For machines, one object a line.
+    Json,
+}
+
+/// Logs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "foryou.toml says it")]
+pub struct Log {
+    pub filter: String,
+    pub format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { filter: "info,fjall=warn,lsm_tree=warn,ort=warn".into(), format: LogFormat::default() }
+    }
+}

@@ -1,0 +1,184 @@
+//! The driver: the stages in order, each timed, each counted.
+
+use std::{collections::HashMap, time::Duration};
+
+use foryou_actors::catalogue::VideoIndex;
+use futures_util::future::join_all;
+
+use super::{
+    candidate::Candidate,
+    diversify, filters,
+    hydrate::{self, FeatureRows},
+    rank,
+    request::Request,
+    sources::{Fallback, Followed, Fresh, Similar, Source, SourceKind, Trending, TwoTower},
+    stages::{Stage, StageTimes},
+    utility,
+};
+
+/// A feed before it is dressed for the client.
+pub struct Made {
+    /// In serving order.
+    pub items: Vec<Candidate>,
+    /// What fell back and why, as `stage: reason`.
+    pub degraded: Vec<String>,
+    /// Rows of the items' features.
+    pub features: FeatureRows,
+    /// What each stage took.
+    pub times: StageTimes,
+    /// What the filters removed, with the filter's name.
+    pub removed: Vec<(VideoIndex, &'static str)>,
+    /// How many candidates were ranked.
+    pub ranked: usize,
+}
+
+/// The stages of every feed.
+pub struct Pipeline {
+    sources: Vec<Box<dyn Source>>,
+}
+
+impl Default for Pipeline {
+    fn default() -> Self {
+        Self {
+            sources: vec![
+                Box::new(TwoTower),
+                Box::new(Similar),
+                Box::new(Followed),
+                Box::new(Trending),
+                Box::new(Fresh),
+            ],
+        }
+    }
+}
+
+impl Pipeline {
+    /// Only one of the sources, by name, for batch comparisons.
+    pub fn only(source: &str) -> Option<Self> {
+        let mut pipeline = Self::default();
+        pipeline.sources.retain(|s| s.kind().name() == source);
+        (!pipeline.sources.is_empty()).then_some(pipeline)
+    }
+
+    /// Names of all sources.
+    pub fn source_names(&self) -> Vec<&'static str> {
+        self.sources.iter().map(|s| s.kind().name()).collect()
+    }
+
+    /// Makes a feed.
+    pub async fn run(&self, mut request: Request) -> Made {
+        let mut run = Run { times: StageTimes::start(), degraded: Vec::new() };
+        request.user_vector = run.user_vector(&request);
+        run.times.end(Stage::User);
+        let mut candidates = run.retrieve(&self.sources, &request).await;
+        run.times.end(Stage::Sources);
+        let mut removed = filters::apply(&request, &mut candidates);
+        if candidates.len() < request.limit {
+            candidates = run.fill(candidates, &request).await;
+            removed.extend(filters::apply(&request, &mut candidates));
+        }
+        candidates.truncate(request.settings.max_ranked.max(request.limit));
+        run.times.end(Stage::Filters);
+        let features = run.features(&request, &mut candidates);
+        run.times.end(Stage::Features);
+        run.rank(&request, &mut candidates, &features);
+        run.times.end(Stage::Rank);
+        utility::apply(&request, &mut candidates);
+        let ranked = candidates.len();
+        let items = diversify::select(&request, candidates);
+        run.times.end(Stage::Select);
+        Made { items, degraded: run.degraded, features, times: run.times, removed, ranked }
+    }
+}
+
+/// One feed in the making.
+struct Run {
+    times: StageTimes,
+    degraded: Vec<String>,
+}
+
+impl Run {
+    fn fell_back(&mut self, stage: &str, reason: impl std::fmt::Display) {
+        self.degraded.push(format!("{stage}: {reason}"));
+    }
+
+    fn user_vector(&mut self, request: &Request) -> Option<Vec<f32>> {
+        let Some(release) = &request.release else {
+            self.fell_back("models", "no release");
+            return None;
+        };
+        let vector = release.user_vector(&request.session, &request.catalogue, request.now.seconds());
+        vector.map_err(|e| self.fell_back("user_tower", e)).ok()
+    }
+
+    /// Asks all sources at once and merges what they found, turn about, so that a cut takes something from each.
+    async fn retrieve(&mut self, sources: &[Box<dyn Source>], request: &Request) -> Vec<Candidate> {
+        let budget = Duration::from_millis(request.settings.source_budget_ms);
+        let asked = sources.iter().filter(|s| request.release.is_some() || !needs_release(s.kind()));
+        let answers = asked.map(|source| async move {
+            let found = tokio::time::timeout(budget, source.find(request)).await;
+            (source.kind(), found.unwrap_or_else(|_| Err("timeout".to_owned())))
+        });
+        let mut lists = Vec::new();
+        for (kind, found) in join_all(answers).await {
+            match found {
+                Ok(videos) => lists.push((kind, videos)),
+                Err(reason) => self.fell_back(kind.name(), reason),
+            }
+        }
+        merge(request, Vec::new(), &lists)
+    }
+
+    async fn fill(&mut self, candidates: Vec<Candidate>, request: &Request) -> Vec<Candidate> {
+        match Fallback.find(request).await {
+            Ok(videos) => merge(request, candidates, &[(SourceKind::Fallback, videos)]),
+            Err(reason) => {
+                self.fell_back("fallback", reason);
+                candidates
+            }
+        }
+    }
+
+    fn features(&mut self, request: &Request, candidates: &mut [Candidate]) -> FeatureRows {
+        if request.release.is_some() && request.late() {
+            self.fell_back("features", "timeout");
+            return FeatureRows::default();
+        }
+        hydrate::apply(request, candidates)
+    }
+
+    fn rank(&mut self, request: &Request, candidates: &mut [Candidate], features: &FeatureRows) {
+        if request.release.is_none() || (features.values.is_empty() && !candidates.is_empty()) {
+            return; // Said already.
+        }
+        let outcome =
+            if request.late() { Err("timeout".to_owned()) } else { rank::apply(request, candidates, features) };
+        if let Err(reason) = outcome {
+            self.fell_back("ranker", reason);
+        }
+    }
+}
+
+fn needs_release(kind: SourceKind) -> bool {
+    matches!(kind, SourceKind::TwoTower | SourceKind::Similar)
+}
+
+/// Adds what sources found to `candidates`, rank by rank; a video found twice keeps its first place and both names.
+fn merge(request: &Request, mut candidates: Vec<Candidate>, lists: &[(SourceKind, Vec<VideoIndex>)]) -> Vec<Candidate> {
+    let mut place: HashMap<VideoIndex, usize> = candidates.iter().enumerate().map(|(i, c)| (c.video, i)).collect();
+    let longest = lists.iter().map(|(_, videos)| videos.len()).max().unwrap_or(0);
+    for rank in 0..longest {
+        for (kind, videos) in lists {
+            let Some(&video) = videos.get(rank) else { continue };
+            if let Some(&at) = place.get(&video) {
+                let known = &mut candidates[at].sources;
+                if !known.contains(kind) {
+                    known.push(*kind);
+                }
+            } else if let Some(entry) = request.catalogue.entry(video) {
+                place.insert(video, candidates.len());
+                candidates.push(Candidate::new(video, *entry, *kind, rank as u32));
+            }
+        }
+    }
+    candidates
+}

@@ -1,0 +1,151 @@
+//! What every stage of one feed may read: a consistent view of the person, the catalogue, the models and the trends.
+
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use foryou_actors::{
+    catalogue::{Catalogue, VideoIndex},
+    live::Live,
+    sessions::state::SessionState,
+};
+use foryou_schemas::{Country, Timestamp};
+
+use super::{settings::FeedSettings, trends::Trends};
+use crate::models::Serving;
+
+/// One feed to be made. Everything in it is a snapshot, but for the statistics behind `live`, which are read once, at the
+/// feature stage.
+pub struct Request {
+    /// The person.
+    pub session: Arc<SessionState>,
+    /// The videos.
+    pub catalogue: Arc<Catalogue>,
+    /// The node's statistics and surfaces.
+    pub live: Arc<Live>,
+    /// The models; `None` while there are none.
+    pub release: Option<Arc<Serving>>,
+    /// The person's vector (`[u, 1]`) by these models.
+    pub user_vector: Option<Vec<f32>>,
+    /// What is popular.
+    pub trends: Arc<Trends>,
+    /// The time of the request.
+    pub now: Timestamp,
+    /// Dense number of the surface that asks.
+    pub surface: u16,
+    /// Where the person is: as asked, else by profile.
+    pub country: Option<Country>,
+    /// How many items are wanted.
+    pub limit: usize,
+    /// Seeds exploration.
+    pub seed: u64,
+    /// Whether exploration slots are allowed.
+    pub explore: bool,
+    /// As configured.
+    pub settings: Arc<FeedSettings>,
+    /// When the whole feed is due.
+    pub deadline: Instant,
+    seen: Bitmap,
+    blocked: HashSet<u32>,
+}
+
+/// What a request is made from; see the fields of [`Request`].
+pub struct Parts {
+    #[expect(missing_docs)]
+    pub session: Arc<SessionState>,
+    #[expect(missing_docs)]
+    pub live: Arc<Live>,
+    #[expect(missing_docs)]
+    pub release: Option<Arc<Serving>>,
+    #[expect(missing_docs)]
+    pub trends: Arc<Trends>,
+    #[expect(missing_docs)]
+    pub now: Timestamp,
+    #[expect(missing_docs)]
+    pub surface: u16,
+    #[expect(missing_docs)]
+    pub country: Option<Country>,
+    #[expect(missing_docs)]
+    pub limit: usize,
+    #[expect(missing_docs)]
+    pub seed: u64,
+    #[expect(missing_docs)]
+    pub explore: bool,
+    #[expect(missing_docs)]
+    pub settings: Arc<FeedSettings>,
+}
+
+impl Request {
+    /// Takes the snapshots and starts the clock.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { session, live, release, trends, now, surface, country, limit, seed, explore, settings } = parts;
+        let catalogue = live.catalogue_full();
+        let window_s = f64::from(settings.seen_window_days) * 86_400.0;
+        let mut seen = Bitmap::new(catalogue.len());
+        for (video, at_s) in session.all_seen() {
+            if now.seconds() - f64::from(at_s) <= window_s {
+                seen.insert(video);
+            }
+        }
+        Self {
+            country: country.or(session.profile.country),
+            blocked: session.blocked.iter().copied().collect(),
+            deadline: Instant::now() + Duration::from_millis(settings.budget_ms),
+            user_vector: None,
+            session,
+            catalogue,
+            live,
+            release,
+            trends,
+            now,
+            surface,
+            limit,
+            seed,
+            explore,
+            settings,
+            seen,
+        }
+    }
+
+    /// Whether the person saw the video within the window.
+    #[inline]
+    pub fn seen(&self, video: VideoIndex) -> bool {
+        self.seen.contains(video)
+    }
+
+    /// Whether the person blocked the creator.
+    #[inline]
+    pub fn blocked(&self, creator: u32) -> bool {
+        !self.blocked.is_empty() && self.blocked.contains(&creator)
+    }
+
+    /// What every source may drop at once: seen and removed videos. The filters decide on the rest.
+    #[inline]
+    pub fn servable(&self, video: VideoIndex) -> bool {
+        !self.seen(video) && self.catalogue.entry(video).is_some_and(|e| e.live)
+    }
+
+    /// Whether the feed is late.
+    pub fn late(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+}
+
+/// A set of dense numbers.
+struct Bitmap(Vec<u64>);
+
+impl Bitmap {
+    fn new(len: usize) -> Self {
+        Self(vec![0; len.div_ceil(64)])
+    }
+    fn insert(&mut self, n: u32) {
+        if let Some(word) = self.0.get_mut(n as usize / 64) {
+            *word |= 1 << (n % 64);
+        }
+    }
+    fn contains(&self, n: u32) -> bool {
+        self.0.get(n as usize / 64).is_some_and(|word| word >> (n % 64) & 1 == 1)
+    }
+}

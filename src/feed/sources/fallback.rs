@@ -1,0 +1,25 @@
+//! What is left when the other sources found too little.
+
+use async_trait::async_trait;
+use foryou_actors::catalogue::VideoIndex;
+
+use super::{Source, SourceKind};
+use crate::feed::request::Request;
+
+/// All-time favourites, then the rest of the catalogue from a place that differs from feed to feed.
+pub struct Fallback;
+
+#[async_trait]
+impl Source for Fallback {
+    fn kind(&self) -> SourceKind {
+        SourceKind::Fallback
+    }
+
+    async fn find(&self, request: &Request) -> Result<Vec<VideoIndex>, String> {
+        let popular = request.trends.everywhere.last().into_iter().flatten().map(|(video, _)| *video);
+        let videos = request.catalogue.len() as u32;
+        let start = if videos == 0 { 0 } else { (request.seed % u64::from(videos)) as u32 };
+        let rest = (start..videos).chain(0..start);
+        Ok(popular.chain(rest).filter(|&video| request.servable(video)).take(request.limit * 3).collect())
+    }
+}

@@ -1,0 +1,24 @@
+//! New videos that need a first audience.
+
+use async_trait::async_trait;
+use foryou_actors::catalogue::VideoIndex;
+use rand::{SeedableRng, rngs::SmallRng, seq::IteratorRandom};
+
+use super::{Source, SourceKind};
+use crate::feed::request::Request;
+
+/// A random sample of the young videos that few people have met, so that each gets its chance.
+pub struct Fresh;
+
+#[async_trait]
+impl Source for Fresh {
+    fn kind(&self) -> SourceKind {
+        SourceKind::Fresh
+    }
+
+    async fn find(&self, request: &Request) -> Result<Vec<VideoIndex>, String> {
+        let mut rng = SmallRng::seed_from_u64(request.seed);
+        let fresh = request.trends.fresh.iter().copied().filter(|&video| request.servable(video));
+        Ok(fresh.choose_multiple(&mut rng, request.settings.candidates.fresh))
+    }
+}

@@ -1,0 +1,159 @@
+//! What surrounds every route: request id and span, the bound on work in flight, metrics, and problems in one form.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use actix_web::{
+    Error, HttpResponse, ResponseError,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    http::{Method, StatusCode, header},
+    middleware::Next,
+    web::Data,
+};
+use tracing::Instrument;
+
+use crate::{
+    error::{PROBLEM_JSON, Problem},
+    telemetry::{Metrics, RequestId},
+};
+
+/// The requests at work in this process, and the most there may be.
+#[derive(Debug, Clone)]
+pub struct InFlight {
+    now: Arc<AtomicUsize>,
+    most: usize,
+}
+
+impl InFlight {
+    /// Admits at most `most` requests at a time.
+    pub fn new(most: usize) -> Self {
+        Self { now: Arc::default(), most }
+    }
+
+    /// How many there are.
+    pub fn now(&self) -> usize {
+        self.now.load(Relaxed)
+    }
+
+    fn enter(&self) -> Option<Entered> {
+        let entered = Entered(self.now.clone());
+        (self.now.fetch_add(1, Relaxed) < self.most).then_some(entered)
+    }
+}
+
+struct Entered(Arc<AtomicUsize>);
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// The middleware.
+pub async fn around(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let began = Instant::now();
+    let id = RequestId::or_new(request.headers().get(RequestId::HEADER));
+    let span = tracing::info_span!("request", %id, method = %request.method(), path = request.path());
+    let metrics = request.app_data::<Data<Metrics>>().cloned();
+    let method = method_name(request.method());
+    let answer = async move {
+        let admitted = admit(&request);
+        let mut answer = match &admitted {
+            Ok(_entered) => next.call(request).await?.map_into_boxed_body(),
+            Err(retry_after) => {
+                let problem = Problem::overloaded("Too many requests are at work", *retry_after);
+                request.into_response(problem.error_response()).map_into_boxed_body()
+            }
+        };
+        answer.headers_mut().insert(RequestId::HEADER, id.header());
+        let took = began.elapsed();
+        let route = answer.request().match_pattern().unwrap_or_else(|| "unknown".to_owned());
+        if let Some(metrics) = metrics {
+            metrics.request(method, &route, answer.status().as_u16(), took);
+        }
+        report(&answer, &route, took);
+        Ok(unify(answer))
+    };
+    answer.instrument(span).await
+}
+
+/// A place among the requests in flight; health and metrics are answered always.
+fn admit(request: &ServiceRequest) -> Result<Option<Entered>, Duration> {
+    match request.app_data::<Data<InFlight>>() {
+        Some(in_flight) if request.path().starts_with("/v1/") => {
+            in_flight.enter().map(Some).ok_or(Duration::from_secs(1))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The one place where a failed request is logged.
+fn report(answer: &ServiceResponse, route: &str, took: Duration) {
+    let (status, took_ms) = (answer.status().as_u16(), took.as_secs_f64() * 1e3);
+    let problem = answer.response().error().and_then(|e| e.as_error::<Problem>());
+    match problem.filter(|p| p.cause().is_some()) {
+        Some(problem) => tracing::error!(route, status, took_ms, %problem, "the request failed"),
+        None => tracing::debug!(route, status, took_ms, "answered"),
+    }
+}
+
+/// Turns the framework's own refusals into problem documents.
+fn unify(answer: ServiceResponse) -> ServiceResponse {
+    let status = answer.status();
+    let is_problem = answer.headers().get(header::CONTENT_TYPE) == Some(&PROBLEM_JSON);
+    if !(status.is_client_error() || status.is_server_error()) || is_problem {
+        return answer;
+    }
+    let (request, old) = answer.into_parts();
+    let mut new: HttpResponse = Problem::of(status).error_response();
+    for (name, value) in old.headers() {
+        if name != header::CONTENT_TYPE && name != header::CONTENT_LENGTH {
+            new.headers_mut().insert(name.clone(), value.clone());
+        }
+    }
+    ServiceResponse::new(request, new)
+}
+
+/// A method as a label: clients may invent any number of others.
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        Method::PATCH => "PATCH",
+        _ => "OTHER",
+    }
+}
+
+/// `200 OK` or another status with `value` as JSON.
+pub fn json(status: StatusCode, value: &impl serde::Serialize) -> Result<HttpResponse, Problem> {
+    let body = serde_json::to_vec(value).map_err(Problem::internal)?;
+    Ok(HttpResponse::build(status).content_type(header::ContentType::json()).body(body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_than_the_bound_is_admitted_and_a_place_becomes_free_again() {
+        let in_flight = InFlight::new(2);
+        let (one, two) = (in_flight.enter(), in_flight.enter());
+        assert!(one.is_some() && two.is_some() && in_flight.enter().is_none());
+        assert_eq!(in_flight.now(), 2);
+        drop(one);
+        assert!(in_flight.enter().is_some());
+    }
+}

@@ -1,0 +1,88 @@
+//! `POST /v1/events`: one event, or `{"events": [..]}`.
+
+use std::cell::Cell;
+
+use actix_web::{HttpResponse, web::Data};
+use foryou_actors::catalogue::Catalogue;
+use foryou_schemas::{Event, Invalid, Timestamp, event::MAX_BATCH, object, object::Object};
+use serde_json::value::RawValue;
+
+use super::{
+    input::Body,
+    results::{Outcome, Status, answer},
+};
+use crate::{app::App, clock::Ids, error::Problem};
+
+/// Validates, keeps out what is known already, publishes the rest, and answers when that is durable.
+pub async fn post(app: Data<App>, Body(body): Body) -> Result<HttpResponse, Problem> {
+    let now = app.clock.now();
+    let batch = Object::parse(&body)?.raw("events").is_some();
+    if !batch {
+        let parsed = Parsed::read(&body, now, &app.ids, &app.live.catalogue())?;
+        return answer("events", &accept(&app, vec![Ok(parsed)]).await?);
+    }
+    let elements = object::batch(&body, "events", MAX_BATCH)?;
+    let parsed = {
+        let catalogue = app.live.catalogue();
+        let read = |element: &&RawValue| {
+            Parsed::read(element.get().as_bytes(), now, &app.ids, &catalogue)
+                .map_err(|invalid| Outcome::rejected(element, invalid))
+        };
+        elements.iter().map(read).collect()
+    };
+    answer("events", &accept(&app, parsed).await?)
+}
+
+struct Parsed {
+    event: Event,
+    /// Whether the id came from the client: only then can it be known.
+    named: bool,
+}
+
+impl Parsed {
+    fn read(json: &[u8], now: Timestamp, ids: &Ids, catalogue: &Catalogue) -> Result<Self, Invalid> {
+        let named = Cell::new(true);
+        let event = Event::parse(json, now, || {
+            named.set(false);
+            ids.event()
+        })?;
+        if catalogue.find(&event.video).is_none() {
+            let reason = format!("{} is not in the catalogue; publish it first, or check the id", event.video);
+            return Err(Invalid::field("video", reason));
+        }
+        Ok(Self { event, named: named.get() })
+    }
+}
+
+async fn accept(app: &App, elements: Vec<Result<Parsed, Outcome>>) -> Result<Vec<Outcome>, Problem> {
+    let claim = app.claims.claim(elements.iter().flatten().map(|p| &p.event.id)).await;
+    let mut is_mine = claim.is_mine().iter().copied();
+    let (mut results, mut fresh) = (Vec::with_capacity(elements.len()), Vec::with_capacity(elements.len()));
+    for element in elements {
+        match element {
+            Err(rejected) => results.push(rejected),
+            Ok(parsed) if is_mine.next() == Some(true) => {
+                results.push(Outcome::of(parsed.event.id.as_str(), Status::Accepted));
+                fresh.push((results.len() - 1, parsed));
+            }
+            Ok(parsed) => results.push(Outcome::of(parsed.event.id.as_str(), Status::Duplicate)),
+        }
+    }
+    let named: Vec<_> = fresh.iter().filter(|(_, p)| p.named).map(|(_, p)| p.event.id.clone()).collect();
+    if !named.is_empty() {
+        let mut known = app.store.known_events(&named).await?.into_iter();
+        fresh.retain(|(result, parsed)| {
+            let duplicate = parsed.named && known.next() == Some(true);
+            if duplicate {
+                results[*result].status = Status::Duplicate;
+            }
+            !duplicate
+        });
+    }
+    let events: Vec<Event> = fresh.into_iter().map(|(_, parsed)| parsed.event).collect();
+    if !events.is_empty() {
+        app.bus.publish(&events).await?;
+    }
+    claim.accept();
+    Ok(results)
+}

@@ -1,0 +1,25 @@
+//! A list of videos with scores, as `similar` and `trending` answer it.
+
+use actix_web::{HttpResponse, http::StatusCode};
+use foryou_actors::catalogue::{Catalogue, VideoIndex};
+use serde::Serialize;
+
+use super::around::json;
+use crate::error::Problem;
+
+#[derive(Serialize)]
+struct Items<'a> {
+    items: Vec<Item<'a>>,
+}
+
+#[derive(Serialize)]
+struct Item<'a> {
+    video: &'a str,
+    score: f32,
+}
+
+/// 200 with the videos by their public ids.
+pub fn answer(catalogue: &Catalogue, videos: &[(VideoIndex, f32)]) -> Result<HttpResponse, Problem> {
+    let named = videos.iter().filter_map(|&(video, score)| Some(Item { video: catalogue.id(video)?.as_str(), score }));
+    json(StatusCode::OK, &Items { items: named.collect() })
+}

@@ -1,0 +1,18 @@
+//! `GET /metrics`: Prometheus text.
+
+use actix_web::{HttpRequest, HttpResponse, http::header, web::Data};
+
+use crate::{error::Problem, telemetry::Metrics};
+
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Every metric. The text is OpenMetrics, which readers of Prometheus text understand too: who asks for it by name gets that type.
+pub async fn get(metrics: Data<Metrics>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let accepts = request.headers().get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let open = accepts.contains("application/openmetrics-text");
+    let text = metrics.encode().map_err(Problem::internal)?;
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, if open { OPEN_METRICS } else { PROMETHEUS }))
+        .body(text))
+}

@@ -1,0 +1,45 @@
+//! `PUT`, `GET`, `DELETE /v1/users/{id}`: one person.
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
+use foryou_schemas::{User, UserId};
+use serde::Serialize;
+
+use super::{
+    around::json,
+    input::{Body, id},
+};
+use crate::{app::App, error::Problem};
+
+#[derive(Serialize)]
+struct Document<'a> {
+    id: &'a UserId,
+    #[serde(flatten)]
+    user: &'a User,
+}
+
+/// Sets the profile. What is not given is unset.
+pub async fn put(app: Data<App>, request: HttpRequest, Body(body): Body) -> Result<HttpResponse, Problem> {
+    let id = id(&request, UserId::new)?;
+    let user = User::parse(&body)?;
+    let profile = (id.clone(), user);
+    let new = app.store.put_users(std::slice::from_ref(&profile)).await?;
+    app.sessions.set_profile(&id, &profile.1).await?;
+    let status = if new.first() == Some(&true) { StatusCode::CREATED } else { StatusCode::OK };
+    json(status, &Document { id: &id, user: &profile.1 })
+}
+
+/// The profile; an empty one for a person who is known by events only.
+pub async fn get(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let id = id(&request, UserId::new)?;
+    let user = app.store.user(&id).await?.ok_or_else(|| Problem::unknown("user", &id))?;
+    json(StatusCode::OK, &Document { id: &id, user: &user })
+}
+
+/// Erases the person everywhere.
+pub async fn delete(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let id = id(&request, UserId::new)?;
+    match app.sessions.erase(&id).await? {
+        true => Ok(HttpResponse::NoContent().finish()),
+        false => Err(Problem::unknown("user", &id)),
+    }
+}

@@ -1,0 +1,175 @@
+//! Counters, gauges and latency histograms, read as Prometheus text.
+
+use std::{sync::Mutex, time::Duration};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text},
+    metrics::{
+        counter::Counter,
+        family::{Family, MetricConstructor},
+        gauge::ConstGauge,
+        histogram::Histogram as Buckets,
+    },
+    registry::Registry,
+};
+
+/// Upper bounds of the latency buckets, seconds: fine where a feed should be, up to what a client waits.
+const LATENCY_S: [f64; 16] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
+
+type Label = [(&'static str, &'static str); 1];
+
+/// A histogram of durations. Cheap to clone; observing takes no lock that a request could wait for.
+#[derive(Debug, Clone)]
+pub struct Histogram(Buckets);
+
+impl Histogram {
+    /// Counts one duration.
+    pub fn observe(&self, took: Duration) {
+        self.0.observe(took.as_secs_f64());
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Latency;
+
+impl MetricConstructor<Buckets> for Latency {
+    fn new_metric(&self) -> Buckets {
+        Buckets::new(LATENCY_S)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    method: &'static str,
+    route: String,
+    status: u16,
+}
+
+/// Every metric of this process. Components ask once for what they count and keep the handle.
+///
+/// Names come without prefix (`foryou_` is added), and without `_total` or a unit's suffix for counters.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Mutex<Registry>,
+    requests: Family<RouteLabels, Buckets, Latency>,
+    stages: Family<Label, Buckets, Latency>,
+    degraded: Family<Label, Counter>,
+    candidates: Family<Label, Counter>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("foryou");
+        let requests = Family::new_with_constructor(Latency);
+        let stages = Family::new_with_constructor(Latency);
+        let (degraded, candidates) = (Family::default(), Family::default());
+        registry.register("http_request_seconds", "Requests by route and status", requests.clone());
+        registry.register("feed_stage_seconds", "Time that a feed spent in each stage", stages.clone());
+        registry.register("feed_degraded", "Feeds in which a stage fell back, by stage", degraded.clone());
+        registry.register("feed_candidates", "Videos that each source brought", candidates.clone());
+        Self { registry: Mutex::new(registry), requests, stages, degraded, candidates }
+    }
+}
+
+impl Metrics {
+    /// Counts a request. `route` is the pattern, never the path: paths hold ids, and their number is not bounded.
+    pub fn request(&self, method: &'static str, route: &str, status: u16, took: Duration) {
+        let labels = RouteLabels { method, route: route.to_owned(), status };
+        self.requests.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// The histogram of one stage of the feed.
+    pub fn stage(&self, stage: &'static str) -> Histogram {
+        Histogram(self.stages.get_or_create_owned(&[("stage", stage)]))
+    }
+
+    /// How often one stage of the feed fell back.
+    pub fn degraded(&self, stage: &'static str) -> Counter {
+        self.degraded.get_or_create_owned(&[("stage", stage)])
+    }
+
+    /// How many videos one source brought.
+    pub fn candidates(&self, source: &'static str) -> Counter {
+        self.candidates.get_or_create_owned(&[("source", source)])
+    }
+
+    /// A new counter.
+    pub fn counter(&self, name: &str, help: &str) -> Counter {
+        let counter = Counter::default();
+        self.with(|registry| registry.register(name, help, counter.clone()));
+        counter
+    }
+
+    /// A new histogram of durations; `name` ends in `_seconds`.
+    pub fn latency(&self, name: &str, help: &str) -> Histogram {
+        let buckets = Latency.new_metric();
+        self.with(|registry| registry.register(name, help, buckets.clone()));
+        Histogram(buckets)
+    }
+
+    /// A gauge that is read when somebody looks. `read` must not block.
+    pub fn observed(&self, name: &'static str, help: &'static str, read: impl Fn() -> f64 + Send + Sync + 'static) {
+        let gauge = Observed { name, help, read: Box::new(read) };
+        self.with(|registry| registry.register_collector(Box::new(gauge)));
+    }
+
+    /// Everything, as Prometheus text.
+    pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        let mut out = String::new();
+        self.with(|registry| text::encode(&mut out, registry))?;
+        Ok(out)
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Registry) -> T) -> T {
+        // A panic while the registry was held leaves nothing half done that would matter to a reader.
+        act(&mut self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+}
+
+struct Observed {
+    name: &'static str,
+    help: &'static str,
+    read: Box<dyn Fn() -> f64 + Send + Sync>,
+}
+
+impl std::fmt::Debug for Observed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl Collector for Observed {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let gauge = ConstGauge::new((self.read)());
+        let metric = encoder.encode_descriptor(self.name, self.help, None, gauge.metric_type())?;
+        gauge.encode(metric)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_is_read_as_text() {
+        let metrics = Metrics::default();
+        metrics.request("GET", "/v1/users/{id}", 200, Duration::from_micros(700));
+        metrics.stage("ranker").observe(Duration::from_millis(2));
+        metrics.degraded("ranker").inc();
+        metrics.counter("imported", "Imported things").inc_by(3);
+        metrics.observed("sessions", "Resident sessions", || 7.0);
+        let text = metrics.encode().unwrap();
+        for line in [
+            r#"foryou_http_request_seconds_count{method="GET",route="/v1/users/{id}",status="200"} 1"#,
+            r#"foryou_http_request_seconds_bucket{le="0.0005",method="GET",route="/v1/users/{id}",status="200"} 0"#,
+            r#"foryou_feed_stage_seconds_count{stage="ranker"} 1"#,
+            r#"foryou_feed_degraded_total{stage="ranker"} 1"#,
+            "foryou_imported_total 3",
+            "foryou_sessions 7.0",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! The real server, started on a free port in a folder of its own, asked from outside.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step fails the test")]
+
+mod addresses;
+mod catalogue;
+mod events;
+mod operations;
+mod people;
+mod server;
