@@ -22,8 +22,26 @@ fn the_configuration_may_be_named_anywhere() {
 
 #[test]
 fn wrong_usage_exits_with_2() {
-    for line in ["fly", "import", "import kuairand", "import jsonl", "migrate --fast", "config"] {
+    for line in [
+        "fly",
+        "import",
+        "import kuairand",
+        "import jsonl",
+        "migrate --fast",
+        "config",
+        "train now",
+        "train --until yesterday",
+        "train --until 2022-04-28",
+        "train --rows missing/rows.parquet",
+    ] {
         assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
     }
     assert_eq!(parse("--version").unwrap_err().kind(), ErrorKind::DisplayVersion);
+}
+
+#[test]
+fn good_usage_is_taken() {
+    for line in ["train", "train --until 2022-04-28T16:00:00Z --json", "train --quick --rows rows.parquet"] {
+        assert!(parse(line).is_ok(), "{line}");
+    }
 }
