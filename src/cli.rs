@@ -49,6 +49,13 @@ enum Command {
     Import(import::Source),
     /// Make a new release from what is stored.
     Train(train::Args),
+    /// Judge the live release, and the baselines that it has to beat, on what came after it was cut.
+    Evaluate(evaluate::Args),
+    /// Send a log through the engine in time order, each exposure predicted before its outcome is known.
+    Replay(replay::Args),
+    /// Look at model releases, and choose which one is live.
+    #[command(subcommand)]
+    Release(release::Action),
     /// Create what the store and the bus need: keyspace, tables, queues.
     Migrate,
     /// Look at the configuration.
@@ -108,6 +115,9 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Serve(args) => serve::run(args, context),
         Command::Import(source) => import::run(source, &context),
         Command::Train(args) => train::run(args, &context),
+        Command::Evaluate(args) => evaluate::run(args, &context),
+        Command::Replay(args) => replay::run(args, &context),
+        Command::Release(action) => release::run(action, &context),
         Command::Migrate => migrate::run(&context),
         Command::Config(action) => config::run(action, &context),
     }
