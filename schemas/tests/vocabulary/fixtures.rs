@@ -177,7 +177,9 @@ fn a_feed_is_written_as_its_fixtures_say() {
     };
     let explain = Explain {
         sources: vec!["similar", "trending"],
-        outcomes: [("long_view", 0.5), ("like", 0.25), ("watch_ms", 9_000.0)].into(),
+        outcomes: [("long_view", 0.5), ("like", 0.25), ("watch_ms", 9_000.0)]
+            .map(|(name, p)| (name.to_owned(), p))
+            .into(),
         stages: vec!["ranked first".into()],
     };
     let second = FeedItem {
