@@ -3,15 +3,23 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use foryou_actors::ports::store::FeatureStore;
 
-use crate::{config::Config, telemetry};
+use crate::{
+    app,
+    config::Config,
+    models::{ModelError, runtime},
+    telemetry,
+};
 
 pub mod bench;
 pub mod config;
 pub mod duration;
 pub mod evaluate;
 pub mod import;
+pub mod metrics;
 pub mod migrate;
+pub mod output;
 pub mod recommend;
 pub mod release;
 pub mod replay;
@@ -39,6 +47,15 @@ enum Command {
     /// Bring data into the store.
     #[command(subcommand)]
     Import(import::Source),
+    /// Make a new release from what is stored.
+    Train(train::Args),
+    /// Judge the live release, and the baselines that it has to beat, on what came after it was cut.
+    Evaluate(evaluate::Args),
+    /// Send a log through the engine in time order, each exposure predicted before its outcome is known.
+    Replay(replay::Args),
+    /// Look at model releases, and choose which one is live.
+    #[command(subcommand)]
+    Release(release::Action),
     /// Create what the store and the bus need: keyspace, tables, queues.
     Migrate,
     /// Look at the configuration.
@@ -56,6 +73,19 @@ pub struct Context {
 }
 
 impl Context {
+    /// Does work on the feature store, which one process at a time can have open.
+    pub fn on_store<T>(&self, work: impl AsyncFnOnce(&dyn FeatureStore) -> anyhow::Result<T>) -> anyhow::Result<T> {
+        tokio::runtime::Runtime::new()?.block_on(async {
+            let store = app::open_store(&self.config)?;
+            work(store.as_ref()).await
+        })
+    }
+
+    /// Loads ONNX Runtime as configured: what needs it should say so before it begins.
+    pub fn load_onnxruntime(&self) -> Result<(), ModelError> {
+        runtime::init(self.config.models.library())
+    }
+
     /// Prints the outcome of a command: `value` as JSON, or `text` for people.
     pub fn print(&self, value: &impl serde::Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
         use std::io::Write;
@@ -83,7 +113,11 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     let context = Context { config, json: cli.json };
     match cli.command {
         Command::Serve(args) => serve::run(args, context),
-        Command::Import(source) => import::run(source, context),
+        Command::Import(source) => import::run(source, &context),
+        Command::Train(args) => train::run(args, &context),
+        Command::Evaluate(args) => evaluate::run(args, &context),
+        Command::Replay(args) => replay::run(args, &context),
+        Command::Release(action) => release::run(action, &context),
         Command::Migrate => migrate::run(&context),
         Command::Config(action) => config::run(action, &context),
     }

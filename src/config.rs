@@ -15,9 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use bounded::{Real, Whole};
 pub use error::ConfigError;
 pub use feed::{Candidates, Diversity, Exploration, Feed, Utility};
-pub use sections::{
-    Bus, BusKind, Data, Index, Log, LogFormat, Ranker, Server, Sessions, Store, StoreKind, Towers, Training,
-};
+pub use sections::{Bus, BusKind, Data, Log, LogFormat, Models, Server, Sessions, Store, StoreKind, Training};
 
 /// What every environment variable that overrides a key begins with.
 pub const ENVIRONMENT_PREFIX: &str = "FORYOU__";
@@ -37,10 +35,10 @@ pub struct Config {
     pub sessions: Sessions,
     /// The making of a feed.
     pub feed: Feed,
+    /// The models of a release.
+    pub models: Models,
     /// Training.
     pub training: Training,
-    /// The vector index.
-    pub index: Index,
     /// Logs.
     pub log: Log,
 }

@@ -6,7 +6,7 @@ use clap::Subcommand;
 use foryou_schemas::Timestamp;
 
 use super::Context;
-use crate::{app, import};
+use crate::import;
 
 /// Where the data comes from.
 #[derive(Debug, Clone, Subcommand)]
@@ -30,17 +30,13 @@ pub enum Source {
 }
 
 /// Runs the command.
-pub fn run(source: Source, context: Context) -> anyhow::Result<()> {
+pub fn run(source: Source, context: &Context) -> anyhow::Result<()> {
     let source = match source {
         Source::Kuairand { dir } => import::Source::Kuairand(dir),
         Source::Movielens { dir } => import::Source::Movielens(dir),
         Source::Jsonl { files } => import::Source::Jsonl(files),
     };
-    let runtime = tokio::runtime::Runtime::new()?;
-    let summary = runtime.block_on(async {
-        let store = app::open_store(&context.config)?;
-        anyhow::Ok(import::run(source, store.as_ref(), Timestamp::now()).await?)
-    })?;
+    let summary = context.on_store(async |store| Ok(import::run(source, store, Timestamp::now()).await?))?;
     context.print(&summary, || {
         let import::Summary { users, videos, events, known, skipped, seconds } = summary;
         format!(

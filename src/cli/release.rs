@@ -1,6 +1,12 @@
 //! `foryou release`: model releases.
 
+use anyhow::Context as _;
 use clap::Subcommand;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{Context, metrics};
+use crate::models::{Manifest, Releases, Summary};
 
 /// What to do with releases.
 #[derive(Debug, Clone, Subcommand)]
@@ -12,7 +18,7 @@ pub enum Action {
         /// Its name; the live one where it is left out.
         release: Option<String>,
     },
-    /// Make a release live.
+    /// Make a release live; a running server swaps to it within seconds.
     Activate {
         /// Its name.
         release: String,
@@ -24,4 +30,72 @@ pub enum Action {
         /// Its name; the live one where it is left out.
         release: Option<String>,
     },
+}
+
+#[derive(Serialize)]
+struct Shown {
+    active: bool,
+    #[serde(flatten)]
+    manifest: Manifest,
+    metrics: Value,
+}
+
+/// Runs the command.
+pub fn run(action: Action, context: &Context) -> anyhow::Result<()> {
+    let releases = Releases::new(&context.config.data.dir);
+    let or_live = |release: Option<String>| match release {
+        Some(release) => anyhow::Ok(release),
+        None => releases.active()?.context("no release is live; make one with `foryou train`"),
+    };
+    match action {
+        Action::List => {
+            let list = releases.list()?;
+            context.print(&json!({"releases": list}), || list_text(&list))
+        }
+        Action::Show { release } => {
+            let release = or_live(release)?;
+            let Summary { active, metrics, .. } = releases.show(&release)?;
+            let shown = Shown { active, manifest: releases.manifest(&release)?, metrics };
+            context.print(&shown, || shown_text(&shown))
+        }
+        Action::Activate { release } => {
+            releases.activate(&release)?;
+            context.print(&json!({"release": release}), || format!("release {release} is live"))
+        }
+        Action::Rollback => {
+            let release = releases.rollback()?;
+            context.print(&json!({"release": release}), || format!("release {release} is live again"))
+        }
+        Action::Check { release } => {
+            let release = or_live(release)?;
+            context.load_onnxruntime()?;
+            releases.check(&release)?;
+            context.print(&json!({"release": release, "sound": true}), || format!("release {release} is sound"))
+        }
+    }
+}
+
+fn list_text(list: &[Summary]) -> String {
+    let line = |Summary { id, active, trained_until, videos, .. }: &Summary| {
+        let mark = if *active { '*' } else { ' ' };
+        format!("{mark} {id}  trained until {trained_until}, {videos} videos\n")
+    };
+    match list.is_empty() {
+        true => "no release yet; make one with `foryou train`".to_owned(),
+        false => list.iter().map(line).collect(),
+    }
+}
+
+fn shown_text(Shown { active, manifest, metrics: judged }: &Shown) -> String {
+    let Manifest { id, created, trained_until, trained_videos, feature_count, heads, .. } = manifest;
+    let live = if *active { ", live" } else { "" };
+    let bytes: u64 = manifest.files.values().map(|file| file.bytes).sum();
+    format!(
+        "release {id}{live}\nwritten {created}, trained until {trained_until}\n{trained_videos} videos, {feature_count} features, \
+         heads {}, {:.1} MB\n\n{}\n{}",
+        heads.join(", "),
+        bytes as f64 / 1e6,
+        metrics::table("retrieval", &judged["retrieval"], metrics::RETRIEVAL),
+        metrics::table("ranking", &judged["ranking"], metrics::RANKING),
+    )
 }

@@ -17,6 +17,9 @@ pub struct Args {
 
 /// Runs until SIGINT or SIGTERM; then it takes no more, finishes what it has, and returns.
 pub fn run(args: Args, context: Context) -> anyhow::Result<()> {
+    if let Err(error) = context.load_onnxruntime() {
+        tracing::error!(%error, "feeds are made without models");
+    }
     let mut config = context.config;
     config.server.bind = args.bind.unwrap_or(config.server.bind);
     actix_web::rt::System::new().block_on(async {

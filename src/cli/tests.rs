@@ -22,8 +22,46 @@ fn the_configuration_may_be_named_anywhere() {
 
 #[test]
 fn wrong_usage_exits_with_2() {
-    for line in ["fly", "import", "import kuairand", "import jsonl", "migrate --fast", "config"] {
+    for line in [
+        "fly",
+        "import",
+        "import kuairand",
+        "import jsonl",
+        "migrate --fast",
+        "config",
+        "train now",
+        "train --until yesterday",
+        "train --until 2022-04-28",
+        "train --rows missing/rows.parquet",
+        "evaluate --until 28.4.2022",
+        "evaluate --catboost rows.parquet",
+        "replay",
+        "replay log.parquet",
+        "replay --predictions out.parquet",
+        "replay log.parquet --predictions out.parquet --delay 5",
+        "replay log.parquet --predictions missing/out.parquet",
+        "release",
+        "release activate",
+        "release rollback here",
+    ] {
         assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
     }
     assert_eq!(parse("--version").unwrap_err().kind(), ErrorKind::DisplayVersion);
+}
+
+#[test]
+fn good_usage_is_taken() {
+    for line in [
+        "train",
+        "train --until 2022-04-28T16:00:00Z --json",
+        "train --quick --rows rows.parquet",
+        "evaluate --json",
+        "evaluate --until 2022-04-28T16:00:00Z --rows judged.parquet --catboost rows.parquet",
+        "replay a.parquet b.jsonl --delay 5m --predictions out.parquet --json",
+        "release list --json",
+        "release show",
+        "release check 2026-11-24T0900-3f2a",
+    ] {
+        assert!(parse(line).is_ok(), "{line}");
+    }
 }

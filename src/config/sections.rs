@@ -1,10 +1,13 @@
 //! The sections of the configuration, but for `feed`. `foryou.toml` says what each key does.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Real, Whole};
+use super::Whole;
 
 /// Where things are kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -131,82 +134,38 @@ impl Default for Sessions {
     }
 }
 
+/// The models of a release.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "foryou.toml says it")]
+pub struct Models {
+    pub onnxruntime: PathBuf,
+}
+
+impl Models {
+    /// The ONNX Runtime library, where one is named.
+    pub fn library(&self) -> Option<&Path> {
+        Some(self.onnxruntime.as_path()).filter(|path| !path.as_os_str().is_empty())
+    }
+}
+
 /// Training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "foryou.toml says it")]
 pub struct Training {
-    pub every_minutes: Whole<0, 525_600>,
     pub threads: Whole<0, 1_024>,
     pub seed: Whole<0, { u32::MAX }>,
-    pub keep_releases: Whole<2, 1_000>,
-    pub towers: Towers,
-    pub ranker: Ranker,
+    pub window_days: Whole<1, 3_650>,
+    pub max_rows: Whole<1_000, 100_000_000>,
 }
 
 impl Default for Training {
     fn default() -> Self {
         Self {
-            every_minutes: const { Whole::new(0) },
             threads: const { Whole::new(0) },
             seed: const { Whole::new(1) },
-            keep_releases: const { Whole::new(5) },
-            towers: Towers::default(),
-            ranker: Ranker::default(),
+            window_days: const { Whole::new(14) },
+            max_rows: const { Whole::new(1_000_000) },
         }
-    }
-}
-
-/// Training of the two towers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "foryou.toml says it")]
-pub struct Towers {
-    pub epochs: Whole<1, 1_000>,
-    pub batch: Whole<1, 65_536>,
-    pub learning_rate: Real<0, 1>,
-    pub recency: Real<0, 10>,
-}
-
-impl Default for Towers {
-    fn default() -> Self {
-        Self {
-            epochs: const { Whole::new(14) },
-            batch: const { Whole::new(256) },
-            learning_rate: const { Real::new(0.01) },
-            recency: const { Real::new(0.8) },
-        }
-    }
-}
-
-/// Training of the ranker.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "foryou.toml says it")]
-pub struct Ranker {
-    pub epochs: Whole<1, 1_000>,
-    pub batch: Whole<1, 65_536>,
-    pub learning_rate: Real<0, 1>,
-}
-
-impl Default for Ranker {
-    fn default() -> Self {
-        Self {
-            epochs: const { Whole::new(6) },
-            batch: const { Whole::new(512) },
-            learning_rate: const { Real::new(0.002) },
-        }
-    }
-}
-
-/// The vector index.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "foryou.toml says it")]
-pub struct Index {
-    pub exact_below: Whole<0, 100_000_000>,
-    pub ef: Whole<1, 10_000>,
-}
-
-impl Default for Index {
-    fn default() -> Self {
-        Self { exact_below: const { Whole::new(20_000) }, ef: const { Whole::new(400) } }
     }
 }
 

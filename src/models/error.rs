@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 pub enum ModelError {
     /// ONNX Runtime's library is not there or too old.
     #[error(
-        "the ONNX Runtime library cannot be used ({reason}); install the onnxruntime wheel (pip install onnxruntime) and \
-         set ORT_DYLIB_PATH to the libonnxruntime.so.* inside it, or run `make onnxruntime`"
+        "the ONNX Runtime library cannot be used ({reason}); set ORT_DYLIB_PATH or models.onnxruntime to the path of a \
+         libonnxruntime.so; scripts/onnxruntime.sh fetches one and prints its path"
     )]
     Runtime {
         /// What the loader said.
