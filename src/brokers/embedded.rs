@@ -25,7 +25,7 @@ use std::{
 
 use async_trait::async_trait;
 use foryou_actors::ports::bus::{BusError, EventBus, PARTITIONS, Subscription, partition_of};
-use foryou_schemas::Event;
+use foryou_schemas::{Event, UserId};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
@@ -82,6 +82,8 @@ struct Shared {
     mailbox: Mailbox,
     /// There may be something to deliver.
     arrived: Notify,
+    /// Something was settled, or the bus was closed.
+    settled: Notify,
     /// Locks the folder as long as anybody can write to it.
     _lock: File,
 }
@@ -109,6 +111,7 @@ impl EmbeddedBus {
             quarantine: Mutex::new(quarantine),
             mailbox: Mailbox::default(),
             arrived: Notify::new(),
+            settled: Notify::new(),
             _lock: lock,
         });
         let writer = std::thread::Builder::new()
@@ -126,6 +129,7 @@ impl EmbeddedBus {
         self.shared.queue.lock().close();
         self.shared.mailbox.stop();
         self.shared.arrived.notify_waiters();
+        self.shared.settled.notify_waiters();
     }
 
     /// How many events were kept aside.
@@ -182,6 +186,26 @@ impl EventBus for EmbeddedBus {
     async fn depth(&self) -> Result<u64, BusError> {
         Ok(self.shared.queue.lock().len() as u64)
     }
+
+    async fn settled(&self, user: &UserId) -> Result<(), BusError> {
+        let partition = partition_of(user, self.shared.settings.partitions);
+        let mut before = self.shared.queue.lock().unsettled(partition);
+        loop {
+            let mut settled = std::pin::pin!(self.shared.settled.notified());
+            settled.as_mut().enable();
+            {
+                let queue = self.shared.queue.lock();
+                before.retain(|tag| queue.get(*tag).is_some());
+                if before.is_empty() {
+                    return Ok(());
+                }
+                if queue.is_closed() {
+                    return Err(closed());
+                }
+            }
+            settled.await;
+        }
+    }
 }
 
 impl Shared {
@@ -191,7 +215,9 @@ impl Shared {
         let mut settled: Vec<u64> = tags.into_iter().filter(|tag| queue.settle(*tag)).collect();
         drop(queue);
         settled.sort_unstable();
-        self.segments.lock().settle(&settled)
+        let written = self.segments.lock().settle(&settled);
+        self.settled.notify_waiters();
+        written
     }
 
     /// Puts an event into quarantine, then settles it.

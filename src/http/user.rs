@@ -1,5 +1,7 @@
 //! `PUT`, `GET`, `DELETE /v1/users/{id}`: one person.
 
+use std::time::Duration;
+
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use foryou_schemas::{User, UserId};
 use serde::Serialize;
@@ -35,9 +37,14 @@ pub async fn get(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, P
     json(StatusCode::OK, &Document { id: &id, user: &user })
 }
 
-/// Erases the person everywhere.
+/// How long an erasure waits for what the person did before it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Erases the person everywhere. What was accepted before is applied first, or it would bring the person back.
 pub async fn delete(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let id = id(&request, UserId::new)?;
+    let settled = tokio::time::timeout(PATIENCE, app.bus.settled(&id)).await;
+    settled.map_err(|_| Problem::overloaded("Accepted events are not applied yet", Duration::from_secs(1)))??;
     match app.sessions.erase(&id).await? {
         true => Ok(HttpResponse::NoContent().finish()),
         false => Err(Problem::unknown("user", &id)),

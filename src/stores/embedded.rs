@@ -41,6 +41,8 @@ struct Tables {
     activity: Keyspace,
     /// Event ids; no values. Absent ones, the usual case, are told by a Bloom filter.
     ids: Keyspace,
+    /// Hashes of the ids of erased events; no values.
+    erased_ids: Keyspace,
     users: Keyspace,
     videos: Keyspace,
     /// By person: number of the latest event in it (u64, big-endian), encoded snapshot.
@@ -80,6 +82,7 @@ impl Tables {
         Ok(Self {
             activity: table("activity")?,
             ids: table("event_ids")?,
+            erased_ids: table("erased_event_ids")?,
             users: table("users")?,
             videos: table("videos")?,
             snapshots: table("snapshots")?,
@@ -112,6 +115,12 @@ impl Tables {
         Ok(self.users.contains_key(user.as_str()).map_err(away)? || self.acted(user))
     }
 
+    /// Whether the event was written before, erased or not.
+    fn knows_event(&self, id: &EventId) -> Result<bool, StoreError> {
+        let erased = || self.erased_ids.contains_key(keys::erased_id(id));
+        self.ids.contains_key(id.as_str()).and_then(|known| if known { Ok(true) } else { erased() }).map_err(away)
+    }
+
     fn acted(&self, user: &UserId) -> bool {
         self.activity.prefix(keys::person(user)).next().is_some()
     }
@@ -127,7 +136,7 @@ impl FeatureStore for EmbeddedStore {
     }
 
     async fn known_events(&self, ids: &[EventId]) -> Result<Vec<bool>, StoreError> {
-        ids.iter().map(|id| self.tables.ids.contains_key(id.as_str()).map_err(away)).collect()
+        ids.iter().map(|id| self.tables.knows_event(id)).collect()
     }
 
     async fn session(&self, user: &UserId) -> Result<StoredSession, StoreError> {

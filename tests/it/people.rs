@@ -63,3 +63,26 @@ fn an_erased_person_is_unknown_everywhere() {
     let server = server.restart();
     server.get("/v1/users/u").problem(404, "");
 }
+
+#[test]
+fn an_erased_person_is_not_brought_back_by_events_that_were_under_way() {
+    let server = Server::start();
+    server.publish(1_000);
+    for round in 0..10 {
+        let event = |n| json!({"id": format!("e{round}-{n}"), "user": "u", "video": format!("v{n}"), "kind": "like"});
+        let events: Vec<_> = (0..1_000).map(event).collect();
+        server.post("/v1/events", &json!({ "events": events })).expect(202);
+        assert_eq!(server.delete("/v1/users/u").status, 204, "what was accepted made the person known");
+        // The log is applied in order: once this is there, all that was under way has had its chance.
+        let id = format!("after-{round}");
+        server.send(&json!({"id": id, "user": "other", "video": "v0", "kind": "like"}));
+        server.wait_for("other", &id);
+        server.get("/v1/users/u").problem(404, "");
+        server.get("/v1/users/u/history").problem(404, "");
+    }
+    let server = server.restart();
+    server.get("/v1/users/u").problem(404, "");
+    let again = json!({"id": "e0-7", "user": "u", "video": "v7", "kind": "like"});
+    assert_eq!(server.send(&again), "duplicate");
+    assert_eq!(server.send(&json!({"user": "u", "video": "v7", "kind": "like"})), "accepted");
+}

@@ -54,6 +54,9 @@ pub trait EventBus: Send + Sync + 'static {
 
     /// Events published and not yet acknowledged.
     async fn depth(&self) -> Result<u64, BusError>;
+
+    /// Waits until everything that was published for `user` before this call is settled: applied for good, or kept aside.
+    async fn settled(&self, user: &UserId) -> Result<(), BusError>;
 }
 
 /// Where events come out: at least once, first deliveries of one user in the order of publication.

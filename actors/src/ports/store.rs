@@ -109,7 +109,8 @@ pub trait FeatureStore: Send + Sync + 'static {
     /// A profile. `Some` with an empty profile for a person known only by events; `None` for an unknown one.
     async fn user(&self, user: &UserId) -> Result<Option<User>, StoreError>;
 
-    /// Forgets a person: profile, activity, snapshot, impressions, event ids. Returns whether there was anything.
+    /// Forgets a person: profile, activity, snapshot, impressions. Returns whether there was anything. The event ids stay known,
+    /// as hashes that tell nothing of the person: an event that is delivered again must not bring them back.
     async fn erase_user(&self, user: &UserId) -> Result<bool, StoreError>;
 
     /// Writes videos.

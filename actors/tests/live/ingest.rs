@@ -171,6 +171,21 @@ async fn a_panic_of_ingest_loses_and_doubles_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_comes_again_does_not_bring_an_erased_person_back() {
+    let rig = Rig::new().await;
+    let before: Vec<Event> = (0..5).map(|n| event(n, &user(1), n, "view")).collect();
+    rig.ingest(&before).await;
+    assert!(rig.sessions.erase(&user(1)).await.unwrap());
+    // As a bus does whose acknowledgements were lost with the power.
+    rig.ingest(&before).await;
+    assert_eq!(rig.sessions.view(&user(1)).await.unwrap().seq, 0);
+    assert_eq!((rig.ingest.stats().applied, rig.ingest.stats().duplicates), (5, 5));
+    rig.ingest(&[event(9, &user(1), 9, "like")]).await;
+    assert_eq!(rig.sessions.view(&user(1)).await.unwrap().seq, 1);
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn events_are_applied_at_once() {
     let settings = SessionSettings::default();
     let rig = Rig::on(super::memory::MemoryStore::new(), Default::default(), settings).await;

@@ -136,9 +136,6 @@ impl FeatureStore for MemoryStore {
         self.reach()?;
         let mut stored = self.stored.lock();
         let activity = stored.activity.remove(user);
-        for activity in activity.iter().flat_map(BTreeMap::values) {
-            stored.events.remove(&activity.event.id);
-        }
         stored.impressions.retain(|i| i.user != *user);
         let (profile, snapshot) = (stored.users.remove(user), stored.snapshots.remove(user));
         Ok(activity.is_some() || profile.is_some() || snapshot.is_some())
@@ -258,6 +255,11 @@ impl EventBus for MemoryBus {
     async fn depth(&self) -> Result<u64, BusError> {
         let log = self.0.log.lock();
         Ok((log.ready.len() + log.unsettled.len()) as u64)
+    }
+
+    async fn settled(&self, _user: &UserId) -> Result<(), BusError> {
+        self.idle().await;
+        Ok(())
     }
 }
 

@@ -118,6 +118,11 @@ impl Queue {
         settled.is_some()
     }
 
+    /// The tags of a partition that are not settled.
+    pub fn unsettled(&self, partition: u16) -> Vec<u64> {
+        self.entries.iter().filter(|(_, entry)| entry.partition == partition).map(|(tag, _)| *tag).collect()
+    }
+
     pub fn get(&self, tag: u64) -> Option<&Entry> {
         self.entries.get(&tag)
     }

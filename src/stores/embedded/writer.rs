@@ -155,7 +155,7 @@ impl<'a> Group<'a> {
         let tables = self.tables;
         for activity in &batch.activity {
             let id = &activity.event.id;
-            if self.ids.contains(id) || tables.ids.contains_key(id.as_str()).map_err(super::away)? {
+            if self.ids.contains(id) || tables.knows_event(id)? {
                 continue;
             }
             self.batch.insert(&tables.ids, id.as_str(), []);
@@ -219,7 +219,9 @@ fn erase(tables: &Tables, user: &UserId) -> Result<bool, StoreError> {
     let person = keys::person(user);
     for row in tables.activity.prefix(&person) {
         let (key, value) = row.into_inner().map_err(super::away)?;
-        batch.remove(&tables.ids, rows::read_event_id(&value)?.as_str());
+        let id = rows::read_event_id(&value)?;
+        batch.insert(&tables.erased_ids, keys::erased_id(&id), []);
+        batch.remove(&tables.ids, id.as_str());
         batch.remove(&tables.activity, key);
     }
     for row in tables.impressions.prefix(&person) {

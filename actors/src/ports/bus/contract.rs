@@ -31,6 +31,7 @@ macro_rules! bus_contract {
             credit_bounds_what_is_in_flight,
             poison_goes_to_quarantine,
             full_is_an_error_and_nothing_is_lost,
+            who_waits_for_a_person_is_told_when_all_is_settled,
         );
     };
     (@each $fresh:path, $($clause:ident,)*) => {$(
@@ -214,6 +215,28 @@ pub async fn full_is_an_error_and_nothing_is_lost<S: Subject<Port: EventBus>>(su
     consumer.ack(&tags(&all)).await.unwrap();
     bus.publish(&numbered(accepted..accepted + 1)).await.unwrap();
     take(&mut consumer, 1).await;
+}
+
+/// Waiting for a person ends with the last event that was published for them before, whatever comes later.
+pub async fn who_waits_for_a_person_is_told_when_all_is_settled<S: Subject<Port: EventBus>>(subject: &S) {
+    let bus = subject.open().await;
+    bus.settled(&ann()).await.unwrap();
+    bus.publish(&numbered(0..3)).await.unwrap();
+    let mut consumer = bus.subscribe(10).await.unwrap();
+    let first = take(&mut consumer, 3).await;
+    let person = ann();
+    let mut all_settled = bus.settled(&person);
+    let mut waits = async || tokio::time::timeout(SILENCE, &mut all_settled).await.is_err();
+    assert!(waits().await);
+    consumer.ack(&tags(&first[..1])).await.unwrap();
+    consumer.nack(&tags(&first[1..2])).await.unwrap();
+    bus.publish(&numbered(3..4)).await.unwrap();
+    consumer.quarantine(first[2].tag, "a test").await.unwrap();
+    assert!(waits().await, "one was given back");
+    let again = take(&mut consumer, 2).await;
+    let given_back: Vec<u64> = again.iter().filter(|d| d.redelivered > 0).map(|d| d.tag).collect();
+    consumer.ack(&given_back).await.unwrap();
+    tokio::time::timeout(PATIENCE, all_settled).await.expect("all are settled").unwrap();
 }
 
 fn ann() -> UserId {
