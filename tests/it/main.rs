@@ -5,6 +5,7 @@
 mod addresses;
 mod catalogue;
 mod events;
+mod kill;
 mod operations;
 mod people;
 mod server;
