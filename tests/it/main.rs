@@ -5,7 +5,9 @@
 mod addresses;
 mod catalogue;
 mod events;
+mod feeds;
 mod kill;
 mod operations;
 mod people;
 mod server;
+mod world;

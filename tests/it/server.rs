@@ -1,6 +1,11 @@
 //! A server under test and what asks it.
 
-use std::{net::TcpListener, path::Path, thread::JoinHandle, time::Duration};
+use std::{
+    net::TcpListener,
+    path::Path,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
 
 use foryou::config::Config;
 use serde_json::{Value, json};
@@ -66,10 +71,23 @@ impl Server {
 
     /// With these settings.
     pub fn start_with(toml: &str) -> Self {
-        let dir = TempDir::new().unwrap();
+        Self::start_on(TempDir::new().unwrap(), toml)
+    }
+
+    /// On what is in a folder, which goes with the server.
+    pub fn start_on(dir: TempDir, toml: &str) -> Self {
         let mut server = Self::start_in(dir.path(), toml);
         server.dir = Some(dir);
         server
+    }
+
+    /// Waits until it is ready, its models among it.
+    pub fn ready(self) -> Self {
+        let until = Instant::now() + Duration::from_secs(20);
+        while self.get("/readyz").status != 200 {
+            assert!(Instant::now() < until, "the server does not become ready");
+        }
+        self
     }
 
     /// On what is in a folder.
@@ -97,12 +115,19 @@ impl Server {
     }
 
     /// Stops it, and starts another on the same folder.
-    pub fn restart(mut self) -> Self {
+    pub fn restart(self) -> Self {
+        Self::start_on(self.stopped(), "")
+    }
+
+    /// Stops it, and leaves its folder.
+    pub fn stopped(mut self) -> TempDir {
         self.stop();
-        let dir = self.dir.take().unwrap();
-        let mut server = Self::start_in(dir.path(), "");
-        server.dir = Some(dir);
-        server
+        self.dir.take().unwrap()
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        self.dir.as_ref().unwrap().path()
     }
 
     fn stop(&mut self) {
