@@ -53,6 +53,8 @@ enum Command {
     Evaluate(evaluate::Args),
     /// Send a log through the engine in time order, each exposure predicted before its outcome is known.
     Replay(replay::Args),
+    /// Make feeds for many people at once, without exploration: one JSON line a person, with or without --json.
+    Recommend(recommend::Args),
     /// Look at model releases, and choose which one is live.
     #[command(subcommand)]
     Release(release::Action),
@@ -117,6 +119,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Train(args) => train::run(args, &context),
         Command::Evaluate(args) => evaluate::run(args, &context),
         Command::Replay(args) => replay::run(args, &context),
+        Command::Recommend(args) => recommend::run(args, &context),
         Command::Release(action) => release::run(action, &context),
         Command::Migrate => migrate::run(&context),
         Command::Config(action) => config::run(action, &context),

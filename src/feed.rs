@@ -14,6 +14,7 @@ mod feeds;
 mod filters;
 pub mod hydrate;
 pub mod impression;
+pub mod offline;
 pub mod pipeline;
 mod rank;
 pub mod request;
@@ -23,3 +24,4 @@ pub mod trends;
 mod utility;
 
 pub use feeds::{FeedRequest, Feeds};
+pub use offline::Offline;

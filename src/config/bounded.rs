@@ -22,6 +22,12 @@ impl<const MIN: u32, const MAX: u32> Whole<MIN, MAX> {
         self.0
     }
 
+    /// The number, or `least` where that is more, as far as the range goes.
+    #[must_use]
+    pub fn at_least(self, least: usize) -> Self {
+        Self(u32::try_from(least).unwrap_or(u32::MAX).clamp(self.0, MAX))
+    }
+
     /// The number as a count.
     pub fn count(self) -> usize {
         self.0 as usize

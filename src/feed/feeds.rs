@@ -104,24 +104,6 @@ impl Feeds {
         Feed { feed: id, user: asked.user, release, took_ms, degraded, items }
     }
 
-    /// A feed without exploration, for a session that is at hand: what `recommend` and tests use.
-    pub async fn offline(&self, session: Arc<SessionState>, limit: usize, pipeline: &Pipeline) -> Vec<Candidate> {
-        let request = Request::new(Parts {
-            session,
-            live: self.live.clone(),
-            release: self.models.current(),
-            trends: self.popular.current(),
-            now: self.clock.now(),
-            surface: 0,
-            country: None,
-            limit,
-            seed: 0,
-            explore: false,
-            settings: self.settings.clone(),
-        });
-        pipeline.run(request).await.1.items
-    }
-
     /// Videos near another, nearest first; without models, others of its category.
     pub fn similar(&self, video: VideoIndex, limit: usize) -> Vec<(VideoIndex, f32)> {
         let near = self.models.current().map(|s| s.similar(video, limit, |_| true)).unwrap_or_default();

@@ -66,9 +66,23 @@ impl Pipeline {
         self.sources.iter().map(|s| s.kind().name()).collect()
     }
 
+    /// What the sources find and the filters keep, unranked and without a fallback: for comparing sources. The score is one
+    /// divided by the place.
+    pub async fn retrieve(&self, mut request: Request) -> Vec<Candidate> {
+        let mut run = Run::start();
+        request.user_vector = run.user_vector(&request);
+        let mut candidates = run.retrieve(&self.sources, &request).await;
+        let _removed = filters::apply(&request, &mut candidates);
+        candidates.truncate(request.limit);
+        for (place, candidate) in (1..).zip(&mut candidates) {
+            candidate.score = 1.0 / place as f32;
+        }
+        candidates
+    }
+
     /// Makes a feed. The request comes back: what it holds belongs to the feed's story.
     pub async fn run(&self, mut request: Request) -> (Request, Made) {
-        let mut run = Run { times: StageTimes::start(), degraded: Vec::new(), found: Vec::new() };
+        let mut run = Run::start();
         request.user_vector = run.user_vector(&request);
         run.times.end(Stage::User);
         let mut candidates = run.retrieve(&self.sources, &request).await;
@@ -101,6 +115,10 @@ struct Run {
 }
 
 impl Run {
+    fn start() -> Self {
+        Self { times: StageTimes::start(), degraded: Vec::new(), found: Vec::new() }
+    }
+
     fn fell_back(&mut self, stage: &str, reason: impl std::fmt::Display) {
         self.degraded.push(format!("{stage}: {reason}"));
     }

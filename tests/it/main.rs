@@ -9,5 +9,6 @@ mod feeds;
 mod kill;
 mod operations;
 mod people;
+mod recommend;
 mod server;
 mod world;
