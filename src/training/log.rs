@@ -1,4 +1,4 @@
-//! The activity of the store as training reads it: names resolved, 48 bytes an event, in the order in which it was applied.
+//! The activity of the store as training reads it: names resolved, 56 bytes an event, in the order in which it was applied.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -31,6 +31,8 @@ pub struct Logged {
     pub in_context: bool,
     /// What could be expected of the exposure when the event was applied; `None` where it never was.
     pub expected: Option<Expected>,
+    /// Its number among the person's events, from 1; 0 where it was never applied.
+    pub seq: u64,
     /// Its place among all events.
     pub order: u64,
 }
@@ -109,7 +111,7 @@ impl Log {
         store
             .scan_activity(&mut |activity| {
                 if until.is_none_or(|until| activity.event.at < until) {
-                    log.push(&activity.event, Some(activity.expected), activity.order);
+                    log.push(&activity.event, Some((activity.expected, activity.seq)), activity.order);
                 }
                 Ok(())
             })
@@ -118,8 +120,9 @@ impl Log {
         Ok(log)
     }
 
-    /// Adds an event; `false` where the catalogue does not know its video. [`Log::sort`] follows.
-    pub fn push(&mut self, event: &Event, expected: Option<Expected>, order: u64) -> bool {
+    /// Adds an event, with what was expected of it and its number when it was applied, if it was; `false` where the catalogue
+    /// does not know its video. [`Log::sort`] follows.
+    pub fn push(&mut self, event: &Event, applied: Option<(Expected, u64)>, order: u64) -> bool {
         let Some(video) = self.live.catalogue().find(&event.video) else {
             self.unknown += 1;
             return false;
@@ -133,7 +136,8 @@ impl Log {
             surface: self.live.surface(event.surface.as_deref()),
             kind: event.kind,
             in_context: event.surface.is_some() || event.feed.is_some(),
-            expected,
+            expected: applied.map(|(expected, _)| expected),
+            seq: applied.map_or(0, |(_, seq)| seq),
             order,
         });
         true

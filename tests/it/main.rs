@@ -10,5 +10,6 @@ mod kill;
 mod operations;
 mod people;
 mod recommend;
+mod served;
 mod server;
 mod world;
