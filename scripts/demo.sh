@@ -10,15 +10,11 @@ export FORYOU__DATA__DIR=${FORYOU__DATA__DIR:-.foryou}
 export FORYOU__SERVER__BIND=${FORYOU__SERVER__BIND:-127.0.0.1:8080}
 url=http://$FORYOU__SERVER__BIND
 
-# Each step leaves a mark, so an interrupted demo goes on where it stopped.
-once() { # MARK COMMAND..
-  local mark=$FORYOU__DATA__DIR/demo.$1
-  shift
-  [ -e "$mark" ] || { "$@" && touch "$mark"; }
-}
-mkdir -p "$FORYOU__DATA__DIR"
-once imported "$foryou" import kuairand data/kuairand
-once trained "$foryou" train
+# A release is live only when both steps have ended; importing again changes nothing.
+if [ ! -e "$FORYOU__DATA__DIR/releases/active" ]; then
+  "$foryou" import kuairand data/kuairand
+  "$foryou" train
+fi
 
 "$foryou" serve &
 server=$!
