@@ -1,7 +1,8 @@
 //! The event bus of a single node: an append-only log in a folder, with one `fdatasync` for all events that wait for it.
 //!
-//! It has files of its own rather than keyspaces of the feature store: a queue is the worst case of a merge tree (every event
-//! is written, compacted and deleted again), and events must not wait for the store's commits.
+//! It has files of its own rather than keyspaces of the feature store. Measured, both take as many events per second, but here
+//! no publisher waits for the store's commits and flushes, what is done is a deleted file instead of tombstones to step over,
+//! and an event costs half the CPU time.
 
 mod quarantine;
 mod queue;
@@ -39,7 +40,7 @@ use writer::{Job, Mailbox};
 pub struct BusSettings {
     /// How many partitions the users are spread over.
     pub partitions: u16,
-    /// The most events that may be published and not settled.
+    /// The most events that may be published and not settled; a larger batch than this is never taken.
     pub max_unacked: usize,
     /// The most bytes of JSON that they may have together; they are held in memory.
     pub max_unacked_bytes: usize,

@@ -19,9 +19,9 @@ use writer::{Command, Writer};
 /// The layout of keyspaces, keys and values; a folder of another one is refused.
 const FORMAT: u64 = 1;
 const ORDER: &str = "order";
-/// Bounds what a start has to read again (.3 s), at the price of more frequent flushes.
-const JOURNAL_BYTES: u64 = 128 << 20;
-const MEMTABLE_BYTES: u64 = 32 << 20;
+/// Bounds what a start has to read again (half a second), at the price of more frequent flushes.
+const JOURNAL_BYTES: u64 = 64 << 20;
+const MEMTABLE_BYTES: u64 = 16 << 20;
 const CACHE_BYTES: u64 = 64 << 20;
 /// Rows between two points at which a scan lets other tasks run.
 const SCAN_STEP: usize = 1_024;

@@ -212,7 +212,9 @@ async fn what_was_acknowledged_survives_kill_9() {
         }
         let bus = EmbeddedBus::open(folder.0.path(), BusSettings::default()).unwrap();
         let mut consumer = bus.subscribe(usize::MAX).await.unwrap();
-        let left = consumer.next(usize::MAX).await.unwrap();
+        // A consumer of nothing would wait.
+        let nothing = bus.depth().await.unwrap() == 0;
+        let left = if nothing { Vec::new() } else { consumer.next(usize::MAX).await.unwrap() };
         assert!(left.iter().all(|delivery| delivery.redelivered > 0));
         let left: BTreeSet<_> = left.iter().map(|delivery| id(&delivery.payload)).collect();
         let lost: Vec<_> = published.difference(&settled).filter(|id| !left.contains(*id)).collect();
