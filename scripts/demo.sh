@@ -38,4 +38,5 @@ foryou serves on $url (Ctrl-C stops it). Try in another terminal:
    curl -s '$url/v1/users/you/feed?limit=60' | grep -o '"category":"[^"]*"' | sort | uniq -c | sort -rn
 
 TEXT
-wait "$server"
+# A signal ends the first wait; the second is for the server's orderly end.
+wait "$server" || wait "$server"
