@@ -45,8 +45,7 @@ enum Command {
     /// Run the server.
     Serve(serve::Args),
     /// Bring data into the store.
-    #[command(subcommand)]
-    Import(import::Source),
+    Import(import::Import),
     /// Make a new release from what is stored.
     Train(train::Args),
     /// Judge the live release, and the baselines that it has to beat, on what came after it was cut.
@@ -115,7 +114,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     let context = Context { config, json: cli.json };
     match cli.command {
         Command::Serve(args) => serve::run(args, context),
-        Command::Import(source) => import::run(source, &context),
+        Command::Import(arguments) => import::run(arguments, &context),
         Command::Train(args) => train::run(args, &context),
         Command::Evaluate(args) => evaluate::run(args, &context),
         Command::Replay(args) => replay::run(args, &context),

@@ -107,7 +107,13 @@ impl ImportError {
 const CHUNKS_IN_FLIGHT: usize = 4;
 
 /// Imports `source` into `store`, on top of what is there. `now` bounds the times of events and dates videos without a date.
-pub async fn run(source: Source, store: &dyn FeatureStore, now: Timestamp) -> Result<Summary, ImportError> {
+/// All times of the source are moved by `shift` into the future: an old log becomes one that a server of today can go on from.
+pub async fn run(
+    source: Source,
+    store: &dyn FeatureStore,
+    now: Timestamp,
+    shift: Duration,
+) -> Result<Summary, ImportError> {
     let started = Instant::now();
     let report = Arc::new(Report::new());
     let mut writer = Writer::open(store, report.clone(), now).await?;
@@ -123,7 +129,7 @@ pub async fn run(source: Source, store: &dyn FeatureStore, now: Timestamp) -> Re
     });
     let mut written = Ok(());
     while let Some(chunk) = incoming.recv().await {
-        written = writer.take(chunk).await;
+        written = writer.take(chunk.moved_by(shift)).await;
         if written.is_err() {
             break;
         }

@@ -1,8 +1,8 @@
 //! `foryou import`: data from elsewhere into the store.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use foryou_schemas::Timestamp;
 
 use super::Context;
@@ -29,14 +29,24 @@ pub enum Source {
     },
 }
 
+/// The command's arguments.
+#[derive(Debug, Clone, Args)]
+pub struct Import {
+    #[command(subcommand)]
+    source: Source,
+    /// Move all times of the source by this into the future (as 1670d), so that an old log ends where a server of today begins.
+    #[arg(long, global = true, value_name = "DURATION", default_value = "0s", value_parser = super::duration::parse)]
+    shift: Duration,
+}
+
 /// Runs the command.
-pub fn run(source: Source, context: &Context) -> anyhow::Result<()> {
+pub fn run(Import { source, shift }: Import, context: &Context) -> anyhow::Result<()> {
     let source = match source {
         Source::Kuairand { dir } => import::Source::Kuairand(dir),
         Source::Movielens { dir } => import::Source::Movielens(dir),
         Source::Jsonl { files } => import::Source::Jsonl(files),
     };
-    let summary = context.on_store(async |store| Ok(import::run(source, store, Timestamp::now()).await?))?;
+    let summary = context.on_store(async |store| Ok(import::run(source, store, Timestamp::now(), shift).await?))?;
     context.print(&summary, || {
         let import::Summary { users, videos, events, known, skipped, seconds } = summary;
         format!(

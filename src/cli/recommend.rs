@@ -29,7 +29,7 @@ pub struct Args {
     /// Videos per person.
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
-    /// Only this source of candidates, unranked: two_tower, similar, followed, trending or fresh.
+    /// Only this source of candidates, unranked: two_tower, similar, followed, category, trending or fresh.
     #[arg(long, value_name = "NAME", value_parser = source)]
     source: Option<String>,
 }

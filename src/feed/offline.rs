@@ -119,6 +119,7 @@ fn unhurried(mut feed: config::Feed, limit: usize, one_source: bool) -> config::
         candidates.similar = candidates.similar.at_least(limit);
         candidates.trending = candidates.trending.at_least(limit);
         candidates.followed = candidates.followed.at_least(limit);
+        candidates.category = candidates.category.at_least(limit);
         candidates.fresh = candidates.fresh.at_least(limit);
     }
     feed

@@ -1,8 +1,8 @@
 //! Where a reader puts what it reads: chunks, bounded, on their way to the writer.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use foryou_schemas::{Event, User, UserId, Video, VideoId};
+use foryou_schemas::{Event, Timestamp, User, UserId, Video, VideoId};
 use tokio::sync::mpsc;
 
 use super::{
@@ -21,6 +21,22 @@ pub enum Chunk {
     Videos(Vec<(VideoId, Video)>),
     /// Events, in the order in which they are to be applied.
     Events(Vec<(Event, Place)>),
+}
+
+impl Chunk {
+    /// With all its times moved into the future.
+    pub fn moved_by(mut self, shift: Duration) -> Self {
+        let shift_ms = i64::try_from(shift.as_millis()).unwrap_or(i64::MAX);
+        if shift_ms > 0 {
+            let moved = |at: Timestamp| at.plus_millis(shift_ms);
+            match &mut self {
+                Self::Users(users) => users.iter_mut().for_each(|(_, u)| u.registered_at = u.registered_at.map(moved)),
+                Self::Videos(videos) => videos.iter_mut().for_each(|(_, v)| v.published_at = v.published_at.map(moved)),
+                Self::Events(events) => events.iter_mut().for_each(|(event, _)| event.at = moved(event.at)),
+            }
+        }
+        self
+    }
 }
 
 /// The reader's end. Users and videos overtake events that were read shortly before them.

@@ -68,7 +68,7 @@ impl Store {
 }
 
 async fn import(source: Source, store: &Store) -> Summary {
-    Summary { seconds: 0.0, ..run(source, &store.store, now()).await.unwrap() }
+    Summary { seconds: 0.0, ..run(source, &store.store, now(), Duration::ZERO).await.unwrap() }
 }
 
 fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
@@ -178,7 +178,8 @@ async fn an_interrupted_import_continues_to_the_same_end() {
 async fn sessions_that_sleep_between_chunks_come_to_the_same_end() {
     let (awake, asleep) = (Store::new(), Store::new());
     for (store, max_sessions) in [(&awake, usize::MAX), (&asleep, 1)] {
-        let mut writer = Writer::open(&store.store, Arc::new(Report::new()), now()).await.unwrap();
+        let end = now().plus_millis(8 * 9_000_000);
+        let mut writer = Writer::open(&store.store, Arc::new(Report::new()), end).await.unwrap();
         writer.max_sessions = max_sessions;
         let video = Video::parse(br#"{"creator": "c", "category": "x", "duration_ms": 9000}"#).unwrap();
         writer.take(Chunk::Videos(vec![(VideoId::new("v").unwrap(), video)])).await.unwrap();
@@ -265,7 +266,7 @@ not json
     assert_eq!(done, Summary { users: 1, videos: 1, events: 3, known: 1, skipped: 4, seconds: 0.0 });
     assert_eq!(kinds(&store, "u").await.iter().map(|k| k.1).collect::<Vec<_>>(), [Kind::View, Kind::Like, Kind::Share]);
     assert!(store.tallies().await.contains_key(&TallyKey::Country("DE".into(), "v".into())));
-    let later = run(Source::Jsonl(files), &store.store, now().plus_millis(60_000)).await.unwrap();
+    let later = run(Source::Jsonl(files), &store.store, now().plus_millis(60_000), Duration::ZERO).await.unwrap();
     assert_eq!((later.events, later.known), (0, 4));
 }
 
@@ -289,7 +290,7 @@ async fn a_wrong_folder_or_file_says_what_was_expected() {
         (Source::Movielens(at("none")), "is not a MovieLens folder: there is neither ratings.dat"),
         (Source::Jsonl(vec![at("ok")]), "cannot read"),
     ] {
-        let error = run(source, &Store::new().store, now()).await.unwrap_err().to_string();
+        let error = run(source, &Store::new().store, now(), Duration::ZERO).await.unwrap_err().to_string();
         assert!(error.contains(said), "{error}");
     }
 }
@@ -298,7 +299,7 @@ async fn a_wrong_folder_or_file_says_what_was_expected() {
 async fn the_bundled_slice_comes_in_whole() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/kuairand");
     let store = Store::new();
-    let done = run(Source::Kuairand(dir.clone()), &store.store, now()).await.unwrap();
+    let done = run(Source::Kuairand(dir.clone()), &store.store, now(), Duration::ZERO).await.unwrap();
     assert_eq!((done.users, done.videos, done.known, done.skipped), (27_285, 7_583, 0, 0), "{done:?}");
     let activity = store.activity().await;
     assert_eq!(activity.len() as u64, done.events);
@@ -313,8 +314,27 @@ async fn the_bundled_slice_comes_in_whole() {
     let session = store.session("712").await;
     assert!(session.snapshot.is_some() && session.tail.is_empty());
     let before = store.tallies().await;
-    let again = run(Source::Kuairand(dir), &store.store, now()).await.unwrap();
+    let again = run(Source::Kuairand(dir), &store.store, now(), Duration::ZERO).await.unwrap();
     println!("again: {again:?}");
     assert_eq!((again.events, again.known), (0, done.events));
     assert_eq!(before, store.tallies().await);
+}
+
+#[tokio::test]
+async fn a_log_can_be_moved_to_today_but_not_into_the_future() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("log.jsonl");
+    let event =
+        |id: &str, at: &str| format!(r#"{{"id": "{id}", "user": "u", "video": "v", "kind": "like", "at": "{at}"}}"#);
+    let video =
+        r#"{"id": "v", "creator": "c", "category": "k", "duration_ms": 1000, "published_at": "2021-12-31T00:00:00Z"}"#;
+    let lines = [video.to_owned(), event("e1", "2022-01-01T00:00:00Z"), event("e2", "2022-06-01T00:00:00Z")];
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let store = Store::new();
+    let day = Duration::from_secs(86_400);
+    let at = Timestamp::parse("2022-06-02T00:00:00Z").unwrap();
+    let done = run(Source::Jsonl(vec![file]), &store.store, at, 10 * day).await.unwrap();
+    assert_eq!((done.events, done.skipped), (1, 1));
+    let history = store.store.history(&UserId::new("u").unwrap(), 10).await.unwrap();
+    assert_eq!(history[0].event.at.to_string(), "2022-01-11T00:00:00.000Z");
 }

@@ -15,7 +15,7 @@ use foryou_actors::{
     statistics::{Entity, TallyKey},
     tallies,
 };
-use foryou_schemas::{Event, EventId, Timestamp, User, UserId, Video, VideoId};
+use foryou_schemas::{Event, EventId, Timestamp, User, UserId, Video, VideoId, event::MAX_AHEAD_MS};
 
 use super::{
     ImportError, Summary,
@@ -128,6 +128,10 @@ impl<'a> Writer<'a> {
         for ((event, place), known) in events.into_iter().zip(known) {
             if known || taken.contains(&event.id) {
                 self.counted.known += 1;
+                continue;
+            }
+            if event.at > self.now.plus_millis(MAX_AHEAD_MS) {
+                self.report.skip(place, format_args!("{} lies in the future; give a smaller --shift", event.at));
                 continue;
             }
             let Some(incoming) = self.fold.live.resolve(&event) else {

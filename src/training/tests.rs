@@ -61,7 +61,7 @@ impl Fixture {
         let file = dir.path().join("world.jsonl");
         fs::write(&file, world()).unwrap();
         let store = EmbeddedStore::open(&dir.path().join("store")).unwrap();
-        import::run(Source::Jsonl(vec![file]), &store, Timestamp::now()).await.unwrap();
+        import::run(Source::Jsonl(vec![file]), &store, Timestamp::now(), Duration::ZERO).await.unwrap();
         Self { dir, store }
     }
 

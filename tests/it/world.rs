@@ -4,6 +4,7 @@ use std::{
     fs,
     path::Path,
     sync::{Arc, Mutex, Weak},
+    time::Duration,
 };
 
 use foryou::{
@@ -61,7 +62,7 @@ impl World {
         let settings = train::Settings { quick: true, threads: 2, activate: false, ..train::Settings::default() };
         let release = tokio::runtime::Runtime::new().unwrap().block_on(async {
             let store = EmbeddedStore::open(&dir.path().join("store")).unwrap();
-            import::run(Source::Jsonl(vec![log]), &store, now).await.unwrap();
+            import::run(Source::Jsonl(vec![log]), &store, now, Duration::ZERO).await.unwrap();
             train::run(&store, dir.path(), None, settings, Default::default()).await.unwrap().release
         });
         Self { dir, release }
