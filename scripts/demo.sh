@@ -10,16 +10,12 @@ export FORYOU__DATA__DIR=${FORYOU__DATA__DIR:-.foryou}
 export FORYOU__SERVER__BIND=${FORYOU__SERVER__BIND:-127.0.0.1:8080}
 url=http://$FORYOU__SERVER__BIND
 
-# Each step leaves a mark, so an interrupted demo goes on where it stopped.
-once() { # MARK COMMAND..
-  local mark=$FORYOU__DATA__DIR/demo.$1
-  shift
-  [ -e "$mark" ] || { "$@" && touch "$mark"; }
-}
-mkdir -p "$FORYOU__DATA__DIR"
-# The bundled log ends on 30 April 2022 at 16:00 UTC: moved by whole days, it ends where this server begins.
-once imported "$foryou" import kuairand data/kuairand --shift "$((($(date +%s) - 1651334400) / 86400))d"
-once trained "$foryou" train
+# A release is live only when both steps have ended; importing again changes nothing.
+if [ ! -e "$FORYOU__DATA__DIR/releases/active" ]; then
+  # The bundled log ends on 30 April 2022 at 16:00 UTC: moved by whole days, it ends where this server begins.
+  "$foryou" import kuairand data/kuairand --shift "$((($(date +%s) - 1651334400) / 86400))d"
+  "$foryou" train
+fi
 
 "$foryou" serve &
 server=$!
@@ -43,4 +39,5 @@ foryou serves on $url (Ctrl-C stops it). Try in another terminal:
    curl -s '$url/v1/users/you/feed?limit=60' | grep -o '"category":"[^"]*"' | sort | uniq -c | sort -rn
 
 TEXT
-wait "$server"
+# A signal ends the first wait; the second is for the server's orderly end.
+wait "$server" || wait "$server"

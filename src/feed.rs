@@ -14,6 +14,7 @@ mod feeds;
 mod filters;
 pub mod hydrate;
 pub mod impression;
+pub mod mood;
 pub mod pipeline;
 mod rank;
 pub mod request;

@@ -222,7 +222,7 @@ fn lock(dir: &Path) -> Result<File, BusError> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(BusError::Away(format!(
-            "another foryou process holds {}; stop it, or give this one a folder of its own",
+            "another foryou process holds {}; stop it first, or set data.dir to another folder",
             dir.display()
         ))),
         Err(TryLockError::Error(error)) => Err(failed(error)),

@@ -37,6 +37,7 @@ impl Default for Feed {
 pub struct Candidates {
     pub two_tower: Whole<0, 2_000>,
     pub similar: Whole<0, 60>,
+    pub category: Whole<0, 200>,
     pub trending: Whole<0, 500>,
     pub followed: Whole<0, 2_000>,
     pub fresh: Whole<0, 500>,
@@ -48,6 +49,7 @@ impl Default for Candidates {
         Self {
             two_tower: const { Whole::new(120) },
             similar: const { Whole::new(40) },
+            category: const { Whole::new(30) },
             trending: const { Whole::new(30) },
             followed: const { Whole::new(20) },
             fresh: const { Whole::new(20) },
@@ -69,6 +71,7 @@ pub struct Utility {
     pub skip: Real<-100, 100>,
     pub dislike: Real<-100, 100>,
     pub watch_minute: Real<-100, 100>,
+    pub mood: Real<0, 10>,
     pub refusal: Real<0, 10>,
 }
 
@@ -84,6 +87,7 @@ impl Default for Utility {
             skip: const { Real::new(-0.3) },
             dislike: const { Real::new(-10.0) },
             watch_minute: const { Real::new(0.5) },
+            mood: const { Real::new(0.7) },
             refusal: const { Real::new(0.7) },
         }
     }

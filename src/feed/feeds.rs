@@ -192,7 +192,7 @@ impl Feeds {
 
 /// The stages that degrade, by the word before the colon.
 fn stage_of(reason: &str) -> &'static str {
-    const STAGES: [&str; 12] = [
+    const STAGES: [&str; 13] = [
         "after",
         "session",
         "models",
@@ -200,6 +200,7 @@ fn stage_of(reason: &str) -> &'static str {
         "two_tower",
         "similar",
         "followed",
+        "category",
         "trending",
         "fresh",
         "fallback",

@@ -11,7 +11,7 @@ use super::{
     hydrate::{self, FeatureRows},
     rank,
     request::Request,
-    sources::{Fallback, Followed, Fresh, Similar, Source, SourceKind, Trending, TwoTower},
+    sources::{Category, Fallback, Followed, Fresh, Similar, Source, SourceKind, Trending, TwoTower},
     stages::{Stage, StageTimes},
     utility,
 };
@@ -46,6 +46,7 @@ impl Default for Pipeline {
                 Box::new(TwoTower),
                 Box::new(Similar),
                 Box::new(Followed),
+                Box::new(Category),
                 Box::new(Trending),
                 Box::new(Fresh),
             ],

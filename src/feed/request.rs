@@ -9,7 +9,7 @@ use foryou_actors::{
 };
 use foryou_schemas::{Country, Timestamp};
 
-use super::trends::Trends;
+use super::{mood::Mood, trends::Trends};
 use crate::{config::Feed as FeedSettings, models::Serving};
 
 /// One feed to be made. Everything in it is a snapshot, but for the statistics behind `live`, which are read once, at the
@@ -33,6 +33,8 @@ pub struct Request {
     pub surface: u16,
     /// Where the person is: as asked, else by profile.
     pub country: Option<Country>,
+    /// What the last actions speak for and against.
+    pub mood: Mood,
     /// How many items are wanted.
     pub limit: usize,
     /// Seeds exploration.
@@ -90,6 +92,7 @@ impl Request {
             blocked: session.blocked.iter().copied().collect(),
             deadline: Instant::now() + settings.budget_ms.millis(),
             user_vector: None,
+            mood: Mood::of(&session, &catalogue, now.seconds()),
             session,
             catalogue,
             live,

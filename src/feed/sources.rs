@@ -1,5 +1,6 @@
 //! Where candidates come from: one source a file.
 
+mod category;
 mod fallback;
 mod followed;
 mod fresh;
@@ -10,6 +11,7 @@ mod two_tower;
 use async_trait::async_trait;
 use foryou_actors::catalogue::VideoIndex;
 
+pub use category::Category;
 pub use fallback::Fallback;
 pub use followed::Followed;
 pub use fresh::Fresh;
@@ -26,6 +28,7 @@ pub enum SourceKind {
     TwoTower,
     Similar,
     Followed,
+    Category,
     Trending,
     Fresh,
     Fallback,
@@ -38,6 +41,7 @@ impl SourceKind {
             Self::TwoTower => "two_tower",
             Self::Similar => "similar",
             Self::Followed => "followed",
+            Self::Category => "category",
             Self::Trending => "trending",
             Self::Fresh => "fresh",
             Self::Fallback => "fallback",

@@ -23,6 +23,8 @@ use crate::{clock::Clock, config::Exploration};
 const TOP: usize = 500;
 /// … and each country's.
 const TOP_OF_COUNTRY: usize = 200;
+/// … and each category's.
+const TOP_OF_CATEGORY: usize = 200;
 /// Videos whose statistics are read under one lock.
 const LOCKED_AT_ONCE: usize = 2_048;
 
@@ -36,6 +38,8 @@ pub struct Trends {
     pub everywhere: [Ranking; WINDOWS],
     /// In the 2-day window, by country.
     pub countries: HashMap<[u8; 2], Ranking>,
+    /// In the 14-day window, by category.
+    pub categories: HashMap<u32, Ranking>,
     /// Videos that need a first audience, newest first.
     pub fresh: Vec<VideoIndex>,
 }
@@ -62,6 +66,8 @@ impl Trends {
                 for (window, list) in trends.everywhere.iter_mut().enumerate() {
                     list.push((video, score(&decayed, window)));
                 }
+                let list = trends.categories.entry(entry.category).or_default();
+                list.push((video, score(&decayed, WINDOWS - 1)));
                 let age_days = (now.seconds() - entry.published_at.seconds()) / 86_400.0;
                 if decayed[WINDOWS - 1][Count::Impressions as usize] < exploration.first_audience.get() as f32
                     && (-1.0..f64::from(exploration.max_age_days.get())).contains(&age_days)
@@ -76,6 +82,7 @@ impl Trends {
                 list.push((video, score(&tally.at(now.seconds()), 1)));
             }
         }
+        trends.categories.values_mut().for_each(|list| keep_best(list, TOP_OF_CATEGORY));
         trends.everywhere.iter_mut().for_each(|list| keep_best(list, TOP));
         trends.countries.values_mut().for_each(|list| keep_best(list, TOP_OF_COUNTRY));
         fresh.sort_unstable_by_key(|f| std::cmp::Reverse(f.1));

@@ -19,6 +19,7 @@ pub fn apply(request: &Request, candidates: &mut [Candidate]) {
         };
         let refused =
             refusals.category(candidate.entry.category) + CREATOR_REFUSAL * refusals.creator(candidate.entry.creator);
+        let value = damp(value, -settings.mood.get() * request.mood.at(candidate.entry.category));
         let damped = damp(value, settings.refusal.get() * refused);
         candidate.utility = if damped.is_finite() { damped } else { f32::MIN };
         candidate.score = candidate.utility;

@@ -105,15 +105,8 @@ impl Releases {
 
     /// Goes back to the release that was active before; returns its id.
     pub fn rollback(&self) -> Result<String, ModelError> {
-        let mut history = self.history()?;
-        if history.is_empty() {
-            return Err(ModelError::Unknown("(none is active)".into()));
-        }
-        history.remove(0);
-        history.retain(|id| self.path(id).is_ok());
-        let Some(id) = history.first().cloned() else {
-            return Err(ModelError::Unknown("(none was active before)".into()));
-        };
+        let history: Vec<String> = self.history()?.into_iter().skip(1).filter(|id| self.path(id).is_ok()).collect();
+        let id = history.first().cloned().ok_or(ModelError::NoneBefore)?;
         self.write_history(&history)?;
         Ok(id)
     }

@@ -55,7 +55,7 @@ impl EmbeddedStore {
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         let failed = |error| match error {
             fjall::Error::Locked => StoreError::Away(format!(
-                "another foryou process holds {}; stop it, or give this one a folder of its own",
+                "another foryou process holds {}; stop it first, or set data.dir to another folder",
                 dir.display()
             )),
             error => StoreError::Away(format!("{} does not open: {error}", dir.display())),

@@ -4,6 +4,7 @@
 
 mod addresses;
 mod catalogue;
+mod commands;
 mod events;
 mod operations;
 mod people;
