@@ -10,8 +10,10 @@ mod ingest;
 mod load;
 mod report;
 mod server;
+mod sessions;
 
-pub use feed::{FeedBench, run as feed};
-pub use freshness::{FreshnessBench, run as freshness};
-pub use ingest::{IngestBench, run as ingest};
-pub use report::{Machine, Target};
+pub use feed::{FeedBench, FeedReport, run as feed};
+pub use freshness::{FreshnessBench, FreshnessReport, run as freshness};
+pub use ingest::{IngestBench, IngestReport, run as ingest};
+pub use report::{Head, Machine, Target, Versions};
+pub use sessions::{SessionsBench, SessionsReport, run as sessions};

@@ -59,6 +59,9 @@ enum Command {
     Release(release::Action),
     /// Create what the store and the bus need: keyspace, tables, queues.
     Migrate,
+    /// Measure: one JSON object with machine, versions and settings.
+    #[command(subcommand)]
+    Bench(bench::Benchmark),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(config::Action),
@@ -121,6 +124,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Recommend(args) => recommend::run(args, &context),
         Command::Release(action) => release::run(action, &context),
         Command::Migrate => migrate::run(&context),
+        Command::Bench(benchmark) => bench::run(benchmark, &context),
         Command::Config(action) => config::run(action, &context),
     }
 }

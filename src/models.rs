@@ -9,6 +9,7 @@ mod files;
 mod forest;
 mod item_vectors;
 mod keeper;
+mod kept_index;
 mod loader;
 mod manifest;
 mod parity;

@@ -96,7 +96,9 @@ fn write_snapshot(snapshot: &Snapshot, out: &mut Out) -> std::io::Result<()> {
 }
 
 /// Reads a file that [`save`] wrote. Nothing in it is trusted: length, checksum and every invariant are checked.
-pub(crate) fn load(path: &Path) -> Result<Snapshot, IndexError> {
+///
+/// With `number`, item `n` becomes item `number(n)` or, for `None`, is left out; priors are then left out as well.
+pub(crate) fn load(path: &Path, number: Option<&dyn Fn(u32) -> Option<u32>>) -> Result<Snapshot, IndexError> {
     let corrupt = |why: String| IndexError::Corrupt { path: path.to_owned(), why };
     let file = File::open(path).map_err(|e| IndexError::io(path, e))?;
     let length = file.metadata().map_err(|e| IndexError::io(path, e))?.len();
@@ -115,10 +117,13 @@ pub(crate) fn load(path: &Path) -> Result<Snapshot, IndexError> {
         return Err(corrupt(format!("it has {length} bytes, its header announces {expected}")));
     }
     // From here on the counts are bounded by the size of the file.
-    let contents = Contents::read(&mut input, &counts).map_err(corrupt)?;
+    let mut contents = Contents::read(&mut input, &counts).map_err(corrupt)?;
     let checksum = input.hasher.clone().finalize();
     if u32::from_le_bytes(input.bytes().map_err(corrupt)?) != checksum {
         return Err(corrupt("its checksum is wrong".into()));
+    }
+    if let Some(number) = number {
+        contents.renumber(number);
     }
     contents.into_snapshot(&counts).map_err(corrupt)
 }
@@ -185,6 +190,15 @@ impl Contents {
         Ok(Self { graph, exact_items, exact_rows, priors })
     }
 
+    /// An item without a new number is dead.
+    fn renumber(&mut self, number: &dyn Fn(u32) -> Option<u32>) {
+        let members = self.graph.iter_mut().flat_map(|graph| &mut graph.members);
+        for item in members.chain(&mut self.exact_items).filter(|item| **item != DEAD) {
+            *item = number(*item).unwrap_or(DEAD);
+        }
+        self.priors.clear();
+    }
+
     fn into_snapshot(self, counts: &Counts) -> Result<Snapshot, String> {
         let priors = Arc::new(self.priors);
         let mut snapshot = match self.graph {
@@ -206,15 +220,18 @@ impl Contents {
                 Snapshot::from_graph(counts.dim, graph, dead, priors)
             }
         };
-        for (row, item) in self.exact_items.iter().enumerate() {
+        let exact = self.exact_items.iter().enumerate().filter(|(_, item)| **item != DEAD);
+        let mut upserted = 0;
+        for (row, item) in exact {
             check_item(*item).map_err(|e| e.to_string())?;
             snapshot.upsert(*item, self.exact_rows.row(row));
+            upserted += 1;
         }
         let announced = snapshot.rows().count();
         let mut distinct: Vec<u32> = snapshot.rows().map(|(item, _)| item).collect();
         distinct.sort_unstable();
         distinct.dedup();
-        if distinct.len() != announced || snapshot.exact().len() != counts.exact {
+        if distinct.len() != announced || snapshot.exact().len() != upserted {
             return Err("an item is in it twice".into());
         }
         Ok(snapshot)

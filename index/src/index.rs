@@ -24,6 +24,9 @@ use crate::{bits::Bits, format};
 /// ([`crate::bench`]).
 pub const DEFAULT_EF: usize = 300;
 
+/// Components that differ by less are the same: a model that computes a vector again, in another batch, rounds otherwise.
+pub const ROUNDING: f32 = 1e-6;
+
 /// What an index is made with.
 #[derive(Clone, Debug)]
 pub struct IndexConfig {
@@ -97,7 +100,23 @@ impl Index {
     /// [`IndexError::Io`], [`IndexError::Corrupt`] or [`IndexError::Version`] for the file,
     /// [`IndexError::Dimension`] if it is for another dimension than `config`.
     pub fn load(path: &Path, config: IndexConfig) -> Result<Self, IndexError> {
-        let snapshot = format::load(path)?;
+        Self::loaded(format::load(path, None)?, config)
+    }
+
+    /// Reads an index whose items have other numbers now: item `n` of the file becomes item `number(n)`, or is left out
+    /// where that is `None`. Priors are left out.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load); [`IndexError::Corrupt`] also if two items get the same number.
+    pub fn load_renumbered(
+        path: &Path,
+        config: IndexConfig,
+        number: impl Fn(u32) -> Option<u32>,
+    ) -> Result<Self, IndexError> {
+        Self::loaded(format::load(path, Some(&number))?, config)
+    }
+
+    fn loaded(snapshot: Snapshot, config: IndexConfig) -> Result<Self, IndexError> {
         if snapshot.dim() != config.dim {
             return Err(IndexError::Dimension { expected: config.dim, got: snapshot.dim() });
         }
@@ -167,7 +186,8 @@ impl Index {
         self.current.load().row(item).is_some()
     }
 
-    /// Adds an item or replaces its vector. Its prior stays as it was (0 at first).
+    /// Adds an item or replaces its vector, unless the two differ by rounding only ([`ROUNDING`]): then it stays where it
+    /// is. Its prior stays as it was (0 at first).
     ///
     /// # Errors
     /// [`IndexError::Item`], [`IndexError::Dimension`] or [`IndexError::OutOfRange`]; the index is then unchanged.
@@ -184,8 +204,11 @@ impl Index {
             for (item, vector) in items {
                 check_item(item)?;
                 check_vector(vector.as_ref(), self.config.dim)?;
-                snapshot.upsert(item, &Line::pad(vector.as_ref()));
-                touched.push(item);
+                let lines = Line::pad(vector.as_ref());
+                if !snapshot.row(item).is_some_and(|known| nearly_equal(known, &lines)) {
+                    snapshot.upsert(item, &lines);
+                    touched.push(item);
+                }
             }
             Ok(())
         })
@@ -294,6 +317,10 @@ impl Index {
     fn lock(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn nearly_equal(a: &[Line], b: &[Line]) -> bool {
+    a.iter().flat_map(|line| line.0).zip(b.iter().flat_map(|line| line.0)).all(|(a, b)| (a - b).abs() < ROUNDING)
 }
 
 fn exact_only(base: &Snapshot) -> Snapshot {

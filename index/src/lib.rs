@@ -34,6 +34,6 @@ mod vector;
 
 pub use error::IndexError;
 pub use graph::GraphConfig;
-pub use index::{DEFAULT_EF, Index, IndexConfig, IndexStats};
+pub use index::{DEFAULT_EF, Index, IndexConfig, IndexStats, ROUNDING};
 pub use topk::Hit;
 pub use vector::{MAX_ABS, MAX_ITEMS};

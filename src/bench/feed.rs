@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{
     load::{Hit, open_loop, quantile_ms},
-    report::{Head, Machine, Target, Versions},
+    report::{Head, Target},
     server::Server,
 };
 
@@ -32,6 +32,7 @@ pub struct FeedBench {
 
 /// What came out; see the contract, section 5.
 #[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the contract says it")]
 pub struct FeedReport {
     #[serde(flatten)]
     pub head: Head,
@@ -60,10 +61,10 @@ pub struct StageReport {
 }
 
 /// Runs it.
-pub async fn run(settings: FeedBench, onnxruntime: String) -> Result<FeedReport> {
+pub async fn run(settings: FeedBench) -> Result<FeedReport> {
     let began = Instant::now();
     let scratch = tempfile::tempdir()?;
-    let server = Server::start(&settings.target, scratch.path(), &[]).await?;
+    let server = Server::start(&settings.target, scratch.path()).await?;
     let users = Arc::new(server.users.clone());
     let limit = settings.limit;
     let request = move |mut client: super::client::Client, n: u64| {
@@ -98,12 +99,7 @@ pub async fn run(settings: FeedBench, onnxruntime: String) -> Result<FeedReport>
         max: outcome.latency.max() as f64 / 1e3,
         cpu_ms_per_request: cpu * 1e3 / requests,
         stages,
-        head: Head {
-            name: "feed",
-            machine: Machine::here(),
-            versions: Versions { foryou: env!("CARGO_PKG_VERSION"), onnxruntime },
-            seconds: began.elapsed().as_secs_f64(),
-        },
+        head: Head::new("feed", began, server.onnxruntime()),
         settings,
     })
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{
     load::{Hit, open_loop, quantile_ms},
-    report::{Head, Machine, Target, Versions},
+    report::{Head, Target},
     server::Server,
 };
 
@@ -29,6 +29,7 @@ pub struct FreshnessBench {
 
 /// What came out; see the contract, section 5.
 #[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the contract says it")]
 pub struct FreshnessReport {
     #[serde(flatten)]
     pub head: Head,
@@ -41,10 +42,10 @@ pub struct FreshnessReport {
 }
 
 /// Runs it. Each arrival sends an event and, once it is accepted, asks for the person's feed `after` it.
-pub async fn run(settings: FreshnessBench, onnxruntime: String) -> Result<FreshnessReport> {
+pub async fn run(settings: FreshnessBench) -> Result<FreshnessReport> {
     let began = Instant::now();
     let scratch = tempfile::tempdir()?;
-    let server = Server::start(&settings.target, scratch.path(), &[]).await?;
+    let server = Server::start(&settings.target, scratch.path()).await?;
     let users = Arc::new(server.users.clone());
     let request = move |mut client: super::client::Client, n: u64| {
         let users = users.clone();
@@ -64,12 +65,7 @@ pub async fn run(settings: FreshnessBench, onnxruntime: String) -> Result<Freshn
         p99: quantile_ms(&outcome.latency, 0.99),
         missed: outcome.marks,
         errors: outcome.errors,
-        head: Head {
-            name: "freshness",
-            machine: Machine::here(),
-            versions: Versions { foryou: env!("CARGO_PKG_VERSION"), onnxruntime },
-            seconds: began.elapsed().as_secs_f64(),
-        },
+        head: Head::new("freshness", began, server.onnxruntime()),
         settings,
     })
 }

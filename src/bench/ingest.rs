@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    ops::Range,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,11 +14,11 @@ use serde::Serialize;
 use super::{
     client::Client,
     load::{Hit, open_loop, quantile_ms},
-    report::{Head, Machine, Target, Versions},
+    report::{Head, Target},
     server::Server,
 };
 
-/// How many events one person gets: their history is read back in one page.
+/// How many events one person gets at most: their history is read back in one page.
 const EVENTS_EACH: u64 = 100;
 
 /// Settings.
@@ -37,6 +38,7 @@ pub struct IngestBench {
 
 /// What came out; see the contract, section 5. Latency is from the scheduled start to 202, that is until durable.
 #[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the contract says it")]
 pub struct IngestReport {
     #[serde(flatten)]
     pub head: Head,
@@ -53,16 +55,17 @@ pub struct IngestReport {
 }
 
 /// Runs it.
-pub async fn run(settings: IngestBench, onnxruntime: String) -> Result<IngestReport> {
+pub async fn run(settings: IngestBench) -> Result<IngestReport> {
     let began = Instant::now();
     let scratch = tempfile::tempdir()?;
-    let server = Server::start(&settings.target, scratch.path(), &[]).await?;
+    let server = Server::start(&settings.target, scratch.path()).await?;
     let accepted: Arc<Mutex<HashMap<u64, u64>>> = Arc::default();
+    let people = ((settings.rate * settings.duration_s) as u64).div_ceil(EVENTS_EACH).max(1);
     let (batch, noted) = (settings.batch, accepted.clone());
     let request = move |mut client: Client, n: u64| {
         let noted = noted.clone();
         async move {
-            let result = send(&mut client, n, batch, &noted).await;
+            let result = send(&mut client, n * batch..(n + 1) * batch, people, &noted).await;
             (client, result)
         }
     };
@@ -84,35 +87,29 @@ pub async fn run(settings: IngestBench, onnxruntime: String) -> Result<IngestRep
         doubled,
         errors: outcome.errors,
         applied_after_s,
-        head: Head {
-            name: "ingest",
-            machine: Machine::here(),
-            versions: Versions { foryou: env!("CARGO_PKG_VERSION"), onnxruntime },
-            seconds: began.elapsed().as_secs_f64(),
-        },
+        head: Head::new("ingest", began, server.onnxruntime()),
         settings,
     })
 }
 
-/// Posts one batch: events `n × batch …`, `EVENTS_EACH` for each person in turn, and notes how many of whom were accepted.
-async fn send(client: &mut Client, n: u64, batch: u64, accepted: &Mutex<HashMap<u64, u64>>) -> Result<Hit> {
+/// Posts one batch, people in turn, and notes how many events of whom were accepted.
+async fn send(client: &mut Client, range: Range<u64>, people: u64, accepted: &Mutex<HashMap<u64, u64>>) -> Result<Hit> {
     let event = |k: u64| {
-        serde_json::json!({"id": format!("b-{k}"), "user": format!("bench-{}", k / EVENTS_EACH),
+        serde_json::json!({"id": format!("b-{k}"), "user": format!("bench-{}", k % people),
             "video": (k.wrapping_mul(7_919) % 7_500).to_string(), "kind": "view", "watch_ms": 4_000})
     };
-    let range = n * batch..(n + 1) * batch;
     let events: Vec<_> = range.clone().map(event).collect();
     let (status, body) = client.post("/v1/events", serde_json::json!({ "events": events }).to_string()).await?;
     ensure!(status.as_u16() == 202, "events were answered {status}: {}", String::from_utf8_lossy(&body));
     let answer: serde_json::Value = serde_json::from_slice(&body)?;
     let results = answer["results"].as_array().cloned().unwrap_or_default();
     let mut accepted = accepted.lock();
-    for (k, result) in range.zip(&results) {
+    for (k, result) in range.clone().zip(&results) {
         if result["status"] == "accepted" {
-            *accepted.entry(k / EVENTS_EACH).or_default() += 1;
+            *accepted.entry(k % people).or_default() += 1;
         }
     }
-    Ok(Hit { ok: results.len() as u64 == batch, marks: 0 })
+    Ok(Hit { ok: results.len() as u64 == range.end - range.start, marks: 0 })
 }
 
 /// Reads every person's history back: `(lost, doubled)`. Waits for what is still on its way.

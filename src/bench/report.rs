@@ -1,8 +1,10 @@
 //! What every benchmark says beside its figures, and what it runs against.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Instant};
 
 use serde::Serialize;
+
+use crate::config::Config;
 
 /// The machine and the versions.
 #[derive(Debug, Clone, Serialize)]
@@ -42,12 +44,12 @@ pub struct Target {
     /// The binary to start as the server; this one, usually.
     #[serde(skip)]
     pub binary: PathBuf,
-    /// The bundled data.
+    /// KuaiRand's folder.
     #[serde(skip)]
     pub dataset: PathBuf,
-    /// Where prepared data directories are kept between runs.
+    /// What the server is configured with; prepared data folders are kept between runs below its `data.dir`.
     #[serde(skip)]
-    pub cache: PathBuf,
+    pub config: Config,
     /// Videos in the catalogue: the bundled ones and as many made up after them as it takes.
     pub videos: usize,
 }
@@ -65,11 +67,19 @@ pub struct Head {
     pub seconds: f64,
 }
 
+impl Head {
+    /// The head of a report on what `began` then.
+    pub fn new(name: &'static str, began: Instant, onnxruntime: Option<String>) -> Self {
+        let versions = Versions { foryou: env!("CARGO_PKG_VERSION"), onnxruntime };
+        Self { name, machine: Machine::here(), versions, seconds: began.elapsed().as_secs_f64() }
+    }
+}
+
 /// Versions of what ran.
 #[derive(Debug, Clone, Serialize)]
 pub struct Versions {
     /// This crate.
     pub foryou: &'static str,
-    /// ONNX Runtime, as its library says.
-    pub onnxruntime: String,
+    /// ONNX Runtime, by the name of the library that the server loaded; none where it loaded none.
+    pub onnxruntime: Option<String>,
 }

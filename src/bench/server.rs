@@ -9,12 +9,21 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use foryou_actors::{live::Live, services::catalogue};
+use foryou_schemas::Timestamp;
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 
 use super::{client::Client, report::Target};
+use crate::{
+    app,
+    config::Config,
+    models::{Releases, Serving, runtime},
+};
 
-/// How long a server may take until it is ready: a graph over 100,000 videos is built in about a minute and a half.
-const READY_WITHIN: Duration = Duration::from_secs(600);
+/// How long a server may take until it is ready.
+const READY_WITHIN: Duration = Duration::from_secs(120);
+
+const DAY_MS: i64 = 86_400_000;
 
 /// A running server; killed when dropped.
 pub struct Server {
@@ -29,14 +38,16 @@ impl Server {
     /// Prepares data as `target` says, starts the server on it, and waits until it is ready.
     ///
     /// A copy of the prepared data is served, so that runs do not change what later ones find.
-    pub async fn start(target: &Target, scratch: &Path, overrides: &[(&str, &str)]) -> Result<Self> {
-        let prepared = prepare(target)?;
+    pub async fn start(target: &Target, scratch: &Path) -> Result<Self> {
+        let config = scratch.join("foryou.toml");
+        std::fs::write(&config, target.config.to_toml()?)?;
+        let prepared = prepare(target, &config).await?;
         let data = scratch.join("data");
         copy_dir(&prepared, &data)?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let mut command = Command::new(&target.binary);
-        command.arg("serve").env("FORYOU__DATA__DIR", &data).env("FORYOU__SERVER__BIND", port.to_string());
-        command.envs(overrides.iter().copied());
+        command.arg("serve").arg("--config").arg(&config);
+        command.env("FORYOU__DATA__DIR", &data).env("FORYOU__SERVER__BIND", port.to_string());
         let child = command.stdout(Stdio::null()).stderr(std::fs::File::create(scratch.join("server.log"))?).spawn()?;
         let mut server = Self { child, address: port, users: user_ids(&target.dataset)? };
         server.wait_ready(&scratch.join("server.log")).await?;
@@ -58,6 +69,13 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         bail!("the server was not ready within {} s; see {}", READY_WITHIN.as_secs(), log.display())
+    }
+
+    /// The file name of the ONNX Runtime library that the server has loaded.
+    pub fn onnxruntime(&self) -> Option<String> {
+        let maps = std::fs::read_to_string(format!("/proc/{}/maps", self.child.id())).ok()?;
+        let name = maps.lines().filter_map(|line| line.rsplit('/').next()).find(|n| n.starts_with("libonnxruntime"))?;
+        Some(name.to_owned())
     }
 
     /// CPU time the server has used so far, seconds.
@@ -84,55 +102,84 @@ impl Drop for Server {
     }
 }
 
-/// Imports the bundled data, trains, and adds made-up videos, unless an earlier run did.
-fn prepare(target: &Target) -> Result<PathBuf> {
-    let ready = target.cache.join(format!("bench-{}", target.videos));
+/// Imports the data set as if it ended today, trains, and adds made-up videos, unless an earlier run did.
+async fn prepare(target: &Target, config: &Path) -> Result<PathBuf> {
+    let cache = &target.config.data.dir;
+    let ready = cache.join(format!("bench-{}", target.videos));
     if ready.exists() {
         return Ok(ready);
     }
-    let trained = target.cache.join("bench-trained");
+    let trained = cache.join("bench-trained");
     if !trained.exists() {
-        let partial = target.cache.join("bench-trained.partial");
+        let partial = cache.join("bench-trained.partial");
         let _ = std::fs::remove_dir_all(&partial);
         std::fs::create_dir_all(&partial)?;
-        run(target, &partial, &["import", "kuairand", &target.dataset.to_string_lossy()])?;
-        run(target, &partial, &["train"])?;
+        let shift = format!("{}d", days_since_the_log());
+        run(target, config, &partial, &["import", "kuairand", &target.dataset.to_string_lossy(), "--shift", &shift])?;
+        run(target, config, &partial, &["train"])?;
         std::fs::rename(&partial, &trained)?;
     }
-    let partial = target.cache.join(format!("bench-{}.partial", target.videos));
+    let partial = cache.join(format!("bench-{}.partial", target.videos));
     let _ = std::fs::remove_dir_all(&partial);
     copy_dir(&trained, &partial)?;
     let extra = partial.join("extra.jsonl");
     if write_videos(&target.dataset, target.videos, &extra)? > 0 {
-        run(target, &partial, &["import", "jsonl", &extra.to_string_lossy()])?;
+        run(target, config, &partial, &["import", "jsonl", &extra.to_string_lossy()])?;
     }
     std::fs::remove_file(&extra)?;
+    build_index(&target.config, &partial).await?;
     std::fs::rename(&partial, &ready)?;
     Ok(ready)
 }
 
-fn run(target: &Target, data: &Path, arguments: &[&str]) -> Result<()> {
+/// Builds the graph that a server builds some time after its first start: what is measured is the everyday state.
+async fn build_index(config: &Config, data: &Path) -> Result<()> {
+    let mut config = config.clone();
+    config.data.dir = data.to_owned();
+    runtime::init(config.models.library())?;
+    let (live, store) = (Live::default(), app::open_store(&config)?);
+    catalogue::load(store.as_ref(), &live).await?;
+    let releases = Releases::new(data);
+    let release = releases.active()?.context("training left no release")?;
+    let serving = Serving::load(&releases.path(&release)?, 1, &live, Timestamp::now().seconds())?;
+    if serving.wants_rebuild() {
+        tracing::info!(videos = live.catalogue().len(), "building the index");
+        serving.rebuild()?;
+    }
+    Ok(())
+}
+
+/// Days from the end of KuaiRand's log, 2022-04-30 16:00 UTC, to now.
+fn days_since_the_log() -> i64 {
+    (Timestamp::now().millis() - 1_651_334_400_000) / DAY_MS
+}
+
+fn run(target: &Target, config: &Path, data: &Path, arguments: &[&str]) -> Result<()> {
+    tracing::info!("foryou {}", arguments.join(" "));
     let mut command = Command::new(&target.binary);
-    let status = command.args(arguments).env("FORYOU__DATA__DIR", data).stdout(Stdio::null()).status()?;
+    command.args(arguments).arg("--config").arg(config).env("FORYOU__DATA__DIR", data);
+    let status = command.stdout(Stdio::null()).status()?;
     ensure!(status.success(), "`foryou {}` ended with {status}", arguments.join(" "));
     Ok(())
 }
 
-/// Videos beyond the bundled ones: each takes creator, category and length from bundled ones at random, and appears in the
-/// days before now. Returns how many.
+/// Videos beyond the bundled ones: each takes creator, category and length from bundled ones at random, and appeared in the
+/// last 60 days. Returns how many.
 fn write_videos(dataset: &Path, wanted: usize, to: &Path) -> Result<usize> {
     let mut rows = csv::Reader::from_path(dataset.join("video_features_basic_pure.csv"))?;
     let rows: Vec<csv::StringRecord> = rows.records().collect::<Result<_, _>>()?;
     let mut out = std::io::BufWriter::new(std::fs::File::create(to)?);
     let mut rng = SmallRng::seed_from_u64(1);
+    let now = Timestamp::now();
     let extra = wanted.saturating_sub(rows.len());
     for n in 0..extra {
         let mut pick = |column: usize| rows[rng.random_range(0..rows.len())].get(column).unwrap_or_default().to_owned();
         let (creator, category) = (pick(1), pick(11));
         let duration_ms = pick(6).parse::<f64>().unwrap_or(15_000.0).clamp(1_000.0, 600_000.0) as u32;
+        let published_at = now.plus_millis(-rng.random_range(0..60 * DAY_MS));
         let category = category.split(',').next().filter(|c| !c.is_empty()).unwrap_or("unknown").to_owned();
         let video = serde_json::json!({"id": format!("bench-{n}"), "creator": creator, "category": category,
-            "duration_ms": duration_ms, "published_at": "2022-04-20T00:00:00Z"});
+            "duration_ms": duration_ms, "published_at": published_at});
         writeln!(out, "{video}")?;
     }
     out.flush()?;

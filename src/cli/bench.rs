@@ -1,53 +1,132 @@
-//! `foryou bench`: open-loop load from a process of its own, against a server of its own unless told otherwise.
+//! `foryou bench`: open-loop load from this process on a server of its own.
+
+use std::path::PathBuf;
 
 use clap::Subcommand;
+use serde::Serialize;
+
+use super::Context;
+use crate::bench::{self, FeedBench, FreshnessBench, IngestBench, SessionsBench, Target};
 
 /// Which benchmark.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Benchmark {
     /// Latency of feeds at a given rate.
-    Feed(Load),
-    /// Throughput and latency of events; counts what was lost or doubled.
-    Ingest(Load),
+    Feed {
+        /// Feeds per second.
+        #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        rate: u32,
+        /// Items of a feed.
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
+        limit: u32,
+        /// For how long, and on what.
+        #[command(flatten)]
+        load: Load,
+    },
+    /// Throughput and latency of events until durable; counts what was lost or doubled.
+    Ingest {
+        /// Events per second.
+        #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        rate: u32,
+        /// Events of one request.
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+        batch: u32,
+        /// For how long, and on what.
+        #[command(flatten)]
+        load: Load,
+    },
     /// From an event's sending to the first feed that reflects it.
-    Freshness(Load),
+    Freshness {
+        /// Events per second, each followed by a feed.
+        #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        rate: u32,
+        /// For how long, and on what.
+        #[command(flatten)]
+        load: Load,
+    },
     /// Memory and time per resident session.
-    Sessions(Sessions),
+    Sessions {
+        /// How many sessions.
+        #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+        count: u32,
+        /// Actions in each.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+        actions: u32,
+    },
 }
 
-/// How much load.
+/// For how long, and on what.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Load {
-    /// Arrivals per second.
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub rate: u32,
-    /// How long to measure.
+    /// Seconds to measure; a tenth more goes before as warm-up.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3_600))]
-    pub seconds: u32,
-    /// How long to warm up before.
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=600))]
-    pub warm_up: u32,
-    /// Videos in the catalogue of the server that is started.
+    duration: u32,
+    /// Videos in the catalogue: those of the data set, and as many made up after them as it takes.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
-    pub videos: u32,
-    /// People in it.
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
-    pub users: u32,
-    /// Items per feed.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
-    pub limit: u32,
-    /// A running server (http://HOST:PORT) to load instead of starting one.
-    #[arg(long, value_name = "URL")]
-    pub target: Option<String>,
+    videos: u32,
+    /// Connections; arrivals wait while all are busy.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    connections: u32,
+    /// The data set that the server's data are made from: KuaiRand's folder.
+    #[arg(long, value_name = "DIR", default_value = "data/kuairand")]
+    dataset: PathBuf,
 }
 
-/// How many sessions.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Sessions {
-    /// How many.
-    #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
-    pub count: u32,
-    /// Actions in each.
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(0..=10_000))]
-    pub actions: u32,
+impl Load {
+    fn target(&self, context: &Context) -> anyhow::Result<Target> {
+        Ok(Target {
+            binary: std::env::current_exe()?,
+            dataset: self.dataset.clone(),
+            config: context.config.clone(),
+            videos: self.videos as usize,
+        })
+    }
+}
+
+/// Runs the command.
+pub fn run(benchmark: Benchmark, context: &Context) -> anyhow::Result<()> {
+    // One thread: the load should leave the cores to the server.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match benchmark {
+        Benchmark::Feed { rate, limit, load } => {
+            let settings = FeedBench {
+                rate: rate.into(),
+                duration_s: load.duration.into(),
+                limit: limit as usize,
+                connections: load.connections as usize,
+                target: load.target(context)?,
+            };
+            print(context, &runtime.block_on(bench::feed(settings))?)
+        }
+        Benchmark::Ingest { rate, batch, load } => {
+            let settings = IngestBench {
+                rate: rate.into(),
+                duration_s: load.duration.into(),
+                batch: batch.into(),
+                connections: load.connections as usize,
+                target: load.target(context)?,
+            };
+            print(context, &runtime.block_on(bench::ingest(settings))?)
+        }
+        Benchmark::Freshness { rate, load } => {
+            let settings = FreshnessBench {
+                rate: rate.into(),
+                duration_s: load.duration.into(),
+                connections: load.connections as usize,
+                target: load.target(context)?,
+            };
+            print(context, &runtime.block_on(bench::freshness(settings))?)
+        }
+        Benchmark::Sessions { count, actions } => {
+            let settings = SessionsBench { count: count as usize, actions: actions as usize };
+            // As many threads as the server has: what is measured runs in this process.
+            let runtime = tokio::runtime::Runtime::new()?;
+            print(context, &runtime.block_on(bench::sessions(settings))?)
+        }
+    }
+}
+
+fn print(context: &Context, report: &impl Serialize) -> anyhow::Result<()> {
+    let text = serde_json::to_string_pretty(report)?;
+    context.print(report, || text)
 }

@@ -46,6 +46,9 @@ fn wrong_usage_exits_with_2() {
         "release",
         "release activate",
         "release rollback here",
+        "bench",
+        "bench feed --rate 0",
+        "bench sessions --rate 5",
     ] {
         assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
     }
@@ -66,6 +69,8 @@ fn good_usage_is_taken() {
         "release list --json",
         "release show",
         "release check 2026-11-24T0900-3f2a",
+        "bench feed --rate 1000 --duration 10 --videos 100000 --limit 20 --json",
+        "bench sessions --count 200000 --json",
     ] {
         assert!(parse(line).is_ok(), "{line}");
     }

@@ -1,6 +1,9 @@
 //! A release made ready for this node's catalogue, and the holder that is swapped while requests go on.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
 use async_trait::async_trait;
@@ -14,8 +17,11 @@ use foryou_index::{DEFAULT_EF, Hit, Index, IndexConfig, IndexStats};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{ModelError, Release, TrainedItems, VectorTable, prior};
-use crate::features::{ItemVectors as _, towers};
+use super::{ModelError, Release, TrainedItems, VectorTable, kept_index, prior};
+use crate::{
+    config,
+    features::{ItemVectors as _, towers},
+};
 
 /// How many neighbours of a video are kept, and of how many videos.
 pub const NEIGHBOURS: usize = 60;
@@ -60,6 +66,7 @@ impl CatalogueListener for Models {
 pub struct Serving {
     /// The models.
     pub release: Release,
+    dir: PathBuf,
     index: Index,
     vectors: ArcSwap<VectorTable>,
     /// Own-id buckets of trained videos, and how often each was met in training, by dense number.
@@ -92,6 +99,7 @@ impl Serving {
         let index = index_of(dir, &items, &numbers, &catalogue)?;
         let serving = Self {
             release,
+            dir: dir.to_owned(),
             index,
             vectors: ArcSwap::from_pointee(table),
             buckets,
@@ -195,9 +203,15 @@ impl Serving {
         stats.wants_rebuild && !stats.rebuilding
     }
 
-    /// Builds a new graph over everything and swaps it in. Heavy: not for an async thread.
+    /// Builds a new graph over everything, swaps it in, and keeps it for the next start. Heavy: not for an async thread.
     pub fn rebuild(&self) -> Result<(), ModelError> {
-        Ok(self.index.rebuild()?)
+        self.index.rebuild()?;
+        // A video that is added meanwhile is left out, and scanned after the next start.
+        let catalogue = self.synced.lock().clone();
+        if let Err(error) = kept_index::keep(&self.dir, &self.index, &catalogue) {
+            tracing::warn!(%error, "the index could not be kept: the next start builds its graph again");
+        }
+        Ok(())
     }
 
     fn bucket(&self, video: VideoIndex) -> i64 {
@@ -205,25 +219,30 @@ impl Serving {
     }
 }
 
-/// The index over the trained videos: the release's graph where its numbering is this node's, else scanned or built anew.
+/// The index over the trained videos, and over more where this node kept one; the rest of the catalogue is for `sync`. It
+/// builds no graph: until the index keeper has, videos without one are scanned.
 fn index_of(
     dir: &Path,
     items: &TrainedItems,
     numbers: &[Option<VideoIndex>],
     catalogue: &Catalogue,
 ) -> Result<Index, ModelError> {
-    let config = IndexConfig::new(items.vector_len);
-    let same_numbers = numbers.iter().enumerate().all(|(n, number)| *number == Some(n as u32));
-    if items.ids.len() >= config.exact_below && same_numbers {
-        return Ok(Index::load(&dir.join("index.bin"), config)?);
-    }
-    let index = Index::new(config)?;
+    let mut config = IndexConfig::new(items.vector_len);
+    // Half of the cores are left to requests while a graph is built.
+    config.graph.threads = (config::threads(0) / 2).max(1);
     let live = |video: &VideoIndex| catalogue.entry(*video).is_some_and(|e| e.live);
+    let kept = kept_index::find(dir, config.clone(), |id| catalogue.find_str(id).filter(live));
+    let kept = kept.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the index that this node kept cannot be used, and is built anew");
+        None
+    });
+    let index = match kept {
+        Some(index) => index,
+        None => Index::load_renumbered(&dir.join("index.bin"), config, |n| {
+            numbers.get(n as usize).copied().flatten().filter(live)
+        })?,
+    };
     let numbered = numbers.iter().enumerate().filter_map(|(n, number)| Some((n, number.filter(live)?)));
     index.upsert_all(numbered.map(|(n, video)| (video, items.vector(n))))?;
-    if index.stats().wants_rebuild {
-        tracing::info!(videos = items.ids.len(), "building the graph: the release's numbering is not this node's");
-        index.rebuild()?;
-    }
     Ok(index)
 }

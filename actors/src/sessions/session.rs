@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{catalogue::VideoIndex, ports::store::Batch};
 
-/// What a session costs beside its state's heap: actor, mailbox, registry entry (measured by `examples/sessions.rs`), bytes.
+/// What a session costs beside its state's heap: actor, mailbox, registry entry (measured by `foryou bench sessions`), bytes.
 const OVERHEAD_BYTES: usize = 850;
 /// The most requests that wait for one event to be applied.
 const MAX_WAITERS: usize = 32;
