@@ -63,8 +63,7 @@ pub struct StageReport {
 /// Runs it.
 pub async fn run(settings: FeedBench) -> Result<FeedReport> {
     let began = Instant::now();
-    let scratch = tempfile::tempdir()?;
-    let server = Server::start(&settings.target, scratch.path()).await?;
+    let server = Server::start(&settings.target).await?;
     let users = Arc::new(server.users.clone());
     let limit = settings.limit;
     let request = move |mut client: super::client::Client, n: u64| {

@@ -44,8 +44,7 @@ pub struct FreshnessReport {
 /// Runs it. Each arrival sends an event and, once it is accepted, asks for the person's feed `after` it.
 pub async fn run(settings: FreshnessBench) -> Result<FreshnessReport> {
     let began = Instant::now();
-    let scratch = tempfile::tempdir()?;
-    let server = Server::start(&settings.target, scratch.path()).await?;
+    let server = Server::start(&settings.target).await?;
     let users = Arc::new(server.users.clone());
     let request = move |mut client: super::client::Client, n: u64| {
         let users = users.clone();

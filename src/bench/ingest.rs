@@ -57,8 +57,7 @@ pub struct IngestReport {
 /// Runs it.
 pub async fn run(settings: IngestBench) -> Result<IngestReport> {
     let began = Instant::now();
-    let scratch = tempfile::tempdir()?;
-    let server = Server::start(&settings.target, scratch.path()).await?;
+    let server = Server::start(&settings.target).await?;
     let accepted: Arc<Mutex<HashMap<u64, u64>>> = Arc::default();
     let people = ((settings.rate * settings.duration_s) as u64).div_ceil(EVENTS_EACH).max(1);
     let (batch, noted) = (settings.batch, accepted.clone());

@@ -13,6 +13,8 @@ use foryou_actors::{live::Live, services::catalogue};
 use foryou_schemas::Timestamp;
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 
+use tempfile::TempDir;
+
 use super::{client::Client, report::Target};
 use crate::{
     app,
@@ -28,6 +30,8 @@ const DAY_MS: i64 = 86_400_000;
 /// A running server; killed when dropped.
 pub struct Server {
     child: Child,
+    /// Its data, its log.
+    _scratch: TempDir,
     /// Where it listens.
     pub address: SocketAddr,
     /// Ids of people in its data.
@@ -38,19 +42,23 @@ impl Server {
     /// Prepares data as `target` says, starts the server on it, and waits until it is ready.
     ///
     /// A copy of the prepared data is served, so that runs do not change what later ones find.
-    pub async fn start(target: &Target, scratch: &Path) -> Result<Self> {
-        let config = scratch.join("foryou.toml");
+    pub async fn start(target: &Target) -> Result<Self> {
+        let cache = &target.config.data.dir;
+        std::fs::create_dir_all(cache)?;
+        // On the disk that the server would use: a temporary folder is in memory on some machines.
+        let scratch = tempfile::Builder::new().prefix("bench-run-").tempdir_in(cache)?;
+        let (config, data, log) =
+            (scratch.path().join("foryou.toml"), scratch.path().join("data"), scratch.path().join("server.log"));
         std::fs::write(&config, target.config.to_toml()?)?;
         let prepared = prepare(target, &config).await?;
-        let data = scratch.join("data");
         copy_dir(&prepared, &data)?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let mut command = Command::new(&target.binary);
         command.arg("serve").arg("--config").arg(&config);
         command.env("FORYOU__DATA__DIR", &data).env("FORYOU__SERVER__BIND", port.to_string());
-        let child = command.stdout(Stdio::null()).stderr(std::fs::File::create(scratch.join("server.log"))?).spawn()?;
-        let mut server = Self { child, address: port, users: user_ids(&target.dataset)? };
-        server.wait_ready(&scratch.join("server.log")).await?;
+        let child = command.stdout(Stdio::null()).stderr(std::fs::File::create(&log)?).spawn()?;
+        let mut server = Self { child, _scratch: scratch, address: port, users: user_ids(&target.dataset)? };
+        server.wait_ready(&log).await?;
         Ok(server)
     }
 

@@ -18,10 +18,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::{ModelError, Release, TrainedItems, VectorTable, kept_index, prior};
-use crate::{
-    config,
-    features::{ItemVectors as _, towers},
-};
+use crate::features::{ItemVectors as _, towers};
 
 /// How many neighbours of a video are kept, and of how many videos.
 pub const NEIGHBOURS: usize = 60;
@@ -227,9 +224,7 @@ fn index_of(
     numbers: &[Option<VideoIndex>],
     catalogue: &Catalogue,
 ) -> Result<Index, ModelError> {
-    let mut config = IndexConfig::new(items.vector_len);
-    // Half of the cores are left to requests while a graph is built.
-    config.graph.threads = (config::threads(0) / 2).max(1);
+    let config = IndexConfig::new(items.vector_len);
     let live = |video: &VideoIndex| catalogue.entry(*video).is_some_and(|e| e.live);
     let kept = kept_index::find(dir, config.clone(), |id| catalogue.find_str(id).filter(live));
     let kept = kept.unwrap_or_else(|error| {

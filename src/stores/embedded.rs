@@ -4,7 +4,7 @@ mod keys;
 mod rows;
 mod writer;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use fjall::{Database, Guard, Iter, Keyspace, KeyspaceCreateOptions, Readable, Slice};
@@ -26,10 +26,10 @@ const CACHE_BYTES: u64 = 64 << 20;
 /// Rows between two points at which a scan lets other tasks run.
 const SCAN_STEP: usize = 1_024;
 
-/// A feature store in a folder of this machine. Reads are answered in place, in microseconds; all writes go through one
-/// thread, which commits those that wait together.
+/// A feature store in a folder of this machine. Reads of one person's rows run where they may wait for the disk, so that nobody
+/// else waits with them; all writes go through one thread, which commits those that wait together.
 pub struct EmbeddedStore {
-    tables: Tables,
+    tables: Arc<Tables>,
     writer: Writer,
 }
 
@@ -72,7 +72,17 @@ impl EmbeddedStore {
         tables.check_format(dir)?;
         let order = tables.number(ORDER)?.unwrap_or(0);
         let writer = Writer::start(tables.clone(), order)?;
-        Ok(Self { tables, writer })
+        Ok(Self { tables: Arc::new(tables), writer })
+    }
+
+    /// Runs a read that may wait for the disk.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Tables) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let tables = self.tables.clone();
+        let done = tokio::task::spawn_blocking(move || read(&tables)).await;
+        done.map_err(|e| StoreError::Away(format!("a read did not end: {e}")))?
     }
 }
 
@@ -110,6 +120,27 @@ impl Tables {
         Ok(Some(u64::from_be_bytes(bytes)))
     }
 
+    fn session(&self, user: &UserId) -> Result<StoredSession, StoreError> {
+        let now = self.db.snapshot();
+        let profile = now.get(&self.users, user.as_str()).map_err(away)?;
+        let stored = now.get(&self.snapshots, user.as_str()).map_err(away)?;
+        let (after, snapshot) = match stored.as_deref().map(|row| row.split_first_chunk()) {
+            None => (0, None),
+            Some(Some((seq, snapshot))) => (u64::from_be_bytes(*seq), Some(snapshot.to_vec())),
+            Some(None) => return Err(StoreError::Corrupt(format!("the snapshot of {user:?} is cut off"))),
+        };
+        let range = keys::activity(user, after.saturating_add(1))..=keys::activity(user, u64::MAX);
+        let tail = now.range(&self.activity, range).map(activity).collect::<Result<_, _>>()?;
+        Ok(StoredSession { snapshot, profile: profile.map(|row| rows::read_user(&row)).transpose()?, tail })
+    }
+
+    fn user(&self, user: &UserId) -> Result<Option<User>, StoreError> {
+        match self.users.get(user.as_str()).map_err(away)? {
+            Some(row) => rows::read_user(&row).map(Some),
+            None => Ok(self.acted(user).then(User::default)),
+        }
+    }
+
     /// Whether anything was ever told of a person.
     fn knows(&self, user: &UserId) -> Result<bool, StoreError> {
         Ok(self.users.contains_key(user.as_str()).map_err(away)? || self.acted(user))
@@ -140,21 +171,13 @@ impl FeatureStore for EmbeddedStore {
     }
 
     async fn session(&self, user: &UserId) -> Result<StoredSession, StoreError> {
-        let now = self.tables.db.snapshot();
-        let profile = now.get(&self.tables.users, user.as_str()).map_err(away)?;
-        let stored = now.get(&self.tables.snapshots, user.as_str()).map_err(away)?;
-        let (after, snapshot) = match stored.as_deref().map(|row| row.split_first_chunk()) {
-            None => (0, None),
-            Some(Some((seq, snapshot))) => (u64::from_be_bytes(*seq), Some(snapshot.to_vec())),
-            Some(None) => return Err(StoreError::Corrupt(format!("the snapshot of {user:?} is cut off"))),
-        };
-        let range = keys::activity(user, after.saturating_add(1))..=keys::activity(user, u64::MAX);
-        let tail = now.range(&self.tables.activity, range).map(activity).collect::<Result<_, _>>()?;
-        Ok(StoredSession { snapshot, profile: profile.map(|row| rows::read_user(&row)).transpose()?, tail })
+        let user = user.clone();
+        self.read(move |tables| tables.session(&user)).await
     }
 
     async fn history(&self, user: &UserId, limit: usize) -> Result<Vec<Activity>, StoreError> {
-        self.tables.activity.prefix(keys::person(user)).rev().take(limit).map(activity).collect()
+        let newest = keys::person(user);
+        self.read(move |tables| tables.activity.prefix(newest).rev().take(limit).map(activity).collect()).await
     }
 
     async fn put_users(&self, users: &[(UserId, User)]) -> Result<Vec<bool>, StoreError> {
@@ -163,10 +186,8 @@ impl FeatureStore for EmbeddedStore {
     }
 
     async fn user(&self, user: &UserId) -> Result<Option<User>, StoreError> {
-        match self.tables.users.get(user.as_str()).map_err(away)? {
-            Some(row) => rows::read_user(&row).map(Some),
-            None => Ok(self.tables.acted(user).then(User::default)),
-        }
+        let user = user.clone();
+        self.read(move |tables| tables.user(&user)).await
     }
 
     async fn erase_user(&self, user: &UserId) -> Result<bool, StoreError> {

@@ -147,6 +147,13 @@ fn hora_graph(vectors: &[f32], dim: usize, config: &GraphConfig) -> Result<HoraG
 /// hora halves the nodes from level to level.
 const MAX_LEVEL: usize = 20;
 
+/// Lets every other thread go first: on Linux, niceness is a thread's own.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    // Where this is not allowed, the build is just not as polite.
+    let _ = rustix::process::setpriority_process(None, 19);
+}
+
 fn dump(vectors: &[f32], dim: usize, config: &GraphConfig, path: &Path) -> Result<(), String> {
     let nodes = vectors.len() / dim;
     let params = HNSWParams::<Element> {
@@ -169,6 +176,7 @@ fn dump(vectors: &[f32], dim: usize, config: &GraphConfig, path: &Path) -> Resul
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(config.thread_count())
         .thread_name(|i| format!("index-build-{i}"))
+        .start_handler(|_| give_way())
         .build()
         .map_err(|e| format!("no threads for the build: {e}"))?;
     pool.install(|| index.build(Metric::Euclidean))?;
