@@ -19,6 +19,7 @@ use foryou_actors::{
         writer::{FeatureWriter, WriterSettings},
     },
     sessions::{SessionSettings, Sessions},
+    tallies,
 };
 
 use crate::{
@@ -115,6 +116,8 @@ impl Application {
         let (clock, ids, metrics) = (Clock::system(), Ids::unique(), Arc::new(Metrics::default()));
         let live = Arc::new(Live::default());
         catalogue::load(store.as_ref(), &live).await?;
+        // Ingest restores them too whenever it starts; here, so that no request is answered without them.
+        tallies::restore(store.as_ref(), &live).await?;
         let writer_settings = WriterSettings {
             max_batch: config.store.batch.count(),
             linger: config.store.linger_ms.millis(),
