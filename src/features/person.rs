@@ -2,8 +2,8 @@
 
 use foryou_actors::{
     catalogue::{Catalogue, VideoIndex},
-    sessions::state::{Outcomes, Past, SessionState},
-    statistics::{BANDS, Entity, Rates, Statistics, Sums, band},
+    sessions::state::{Action, Outcomes, Past, SessionState},
+    statistics::{BANDS, Entity, MAX_WATCH_RATIO, Rates, Statistics, Sums, band},
 };
 
 use super::{candidate::Candidate, registry::REGISTRY, taste::Taste, vector::unit};
@@ -70,6 +70,8 @@ pub struct Person<'a> {
     pub(super) recent: (f32, f32),
     /// Directions of what was enjoyed and skipped: live.
     pub(super) taste: Taste,
+    /// What came of the last few exposures: live.
+    pub(super) lately: Lately,
 }
 
 impl<'a> Person<'a> {
@@ -105,6 +107,7 @@ impl<'a> Person<'a> {
             past,
             recent,
             taste: Taste::new(inputs.session, inputs.vectors),
+            lately: Lately::of(inputs.session, inputs.catalogue),
             inputs,
         }
     }
@@ -144,12 +147,36 @@ impl<'a> Person<'a> {
     pub(super) fn like_bias(&self) -> f32 {
         self.past.like_surplus / (self.past.shown + 20.0)
     }
+}
 
-    /// The share of the latest `n` exposures that have `outcomes`; NaN without exposures.
-    pub(super) fn lately(&self, n: usize, outcomes: Outcomes) -> f32 {
-        let latest = self.inputs.session.actions.iter().rev().take(n);
-        let hits = latest.clone().filter(|a| a.outcomes.any(outcomes)).count();
-        hits as f32 / latest.count() as f32
+/// What came of the latest exposures, as shares; NaN where there is none.
+pub(super) struct Lately {
+    /// Long views per exposure.
+    pub long_views: f32,
+    /// Skips per exposure.
+    pub skips: f32,
+    /// Mean watch ratio of what was played, each at most [`MAX_WATCH_RATIO`].
+    pub watch_ratio: f32,
+}
+
+/// How many exposures [`Lately`] looks at.
+const LATEST: usize = 10;
+
+impl Lately {
+    fn of(session: &SessionState, catalogue: &Catalogue) -> Self {
+        let latest = || session.actions.iter().rev().take(LATEST);
+        let share = |outcomes| latest().filter(|a| a.outcomes.any(outcomes)).count() as f32 / latest().count() as f32;
+        let ratio = |action: &Action| {
+            let played = action.outcomes.any(Outcomes::VIEW).then(|| catalogue.entry(action.video)).flatten()?;
+            let ratio = f32::from(action.watch_ds) * 100.0 / played.duration_ms.max(1) as f32;
+            Some(ratio.min(MAX_WATCH_RATIO))
+        };
+        let ratios = || latest().filter_map(ratio);
+        Self {
+            long_views: share(Outcomes::LONG_VIEW),
+            skips: share(Outcomes::SKIP),
+            watch_ratio: ratios().sum::<f32>() / ratios().count() as f32,
+        }
     }
 }
 

@@ -3,10 +3,7 @@
 //! Which features, and the constants of their smoothing, come from a study on the bundled data (`data/README.md` says what
 //! that is): 120 sets were compared for AUC and GAUC of the long view.
 
-use foryou_actors::{
-    sessions::state::Outcomes,
-    statistics::{Count, Sums, smoothed},
-};
+use foryou_actors::statistics::{Count, Sums, smoothed};
 
 use super::{
     candidate::{Candidate, Crosses},
@@ -157,8 +154,10 @@ pub const REGISTRY: &[Feature] = features! {
         };
     User depth [0.0, 1e9] live: "exposures in this visit" = |p, _, _| p.inputs.session.depth as f32;
     User skips_in_row [0.0, 1e9] live: "skips since something was enjoyed" = |p, _, _| p.inputs.session.skips_in_row as f32;
-    User long_rate_10 [0.0, 1.0] live: "share of long views among the last 10 exposures" = |p, _, _| p.lately(10, Outcomes::LONG_VIEW);
-    User skip_rate_10 [0.0, 1.0] live: "share of skips among the last 10 exposures" = |p, _, _| p.lately(10, Outcomes::SKIP);
+    User long_rate_10 [0.0, 1.0] live: "share of long views among the last 10 exposures" = |p, _, _| p.lately.long_views;
+    User skip_rate_10 [0.0, 1.0] live: "share of skips among the last 10 exposures" = |p, _, _| p.lately.skips;
+    User watch_ratio_10 [0.0, 2.0] live: "mean watch ratio of what was played of the last 10 exposures"
+        = |p, _, _| p.lately.watch_ratio;
     Cross category_affinity [0.0, 1e3] live: "decayed enjoyment of the category (half-life 7 days) per exposure"
         = |p, c, _| affinity(p.inputs.session.categories.at(c.entry.category, p.now_s));
     Cross category_refusals [0.0, 1e3] live: "decayed refusals in the category (half-life 7 days)"
