@@ -14,30 +14,23 @@ const COMPARED: usize = 128;
 /// Picks up to `request.limit` items out of `candidates` (sorted by utility, best first), in serving order.
 pub fn select(request: &Request, candidates: Vec<Candidate>) -> Vec<Candidate> {
     let mut fatigue = Fatigue::of(request);
-    let mut exploration = Exploration::new(request, candidates.len());
+    let mut exploration = Exploration::new(request);
     let mut left = candidates;
     let mut feed = Vec::with_capacity(request.limit);
     while feed.len() < request.limit && !left.is_empty() {
-        let mut item = match exploration.draw(feed.len(), &mut left) {
-            Some(item) => item,
-            None => {
-                let (best, score) = best_of(&left, &fatigue);
-                let mut item = left.remove(best);
-                item.score = score;
-                item.propensity = exploration.exploit_propensity(feed.len());
-                item
-            }
-        };
-        if !item.score.is_finite() {
-            item.score = f32::MIN;
-        }
+        let choice = exploration.choose(feed.len(), &left, best_of(&left, &fatigue));
+        let mut item = left.remove(choice.at);
+        (item.explore, item.propensity) = (choice.explore, choice.propensity);
+        // A utility at the very bottom may leave the range when it is discounted.
+        item.score = fatigue.discounted(&item).max(f32::MIN);
         fatigue.served(&item);
         feed.push(item);
     }
     feed
 }
 
-fn best_of(left: &[Candidate], fatigue: &Fatigue) -> (usize, f32) {
+/// The place of the best candidate after fatigue.
+fn best_of(left: &[Candidate], fatigue: &Fatigue) -> usize {
     let mut best = (0, f32::NEG_INFINITY);
     for (i, candidate) in left.iter().enumerate().take(COMPARED) {
         // The list is sorted and fatigue only takes away: nothing further down can win.
@@ -49,7 +42,7 @@ fn best_of(left: &[Candidate], fatigue: &Fatigue) -> (usize, f32) {
             best = (i, score);
         }
     }
-    best
+    best.0
 }
 
 /// Decayed counts of what the person was served, by creator and category; in natural-log discounts.
