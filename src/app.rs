@@ -26,9 +26,9 @@ use crate::{
     brokers::embedded::{BusSettings, EmbeddedBus},
     clock::{Clock, Ids},
     config::{BusKind, Config, StoreKind, threads},
-    feed::{Feeds, pipeline::Pipeline, trends::Popular},
+    feed::{Feeds, counts::Counts, pipeline::Pipeline, trends::Popular},
     http::{self, Claims},
-    models::{IndexKeeper, Models, ReleaseLoader, Releases},
+    models::{IndexKeeper, Loading, Models, ReleaseLoader, Releases},
     stores::embedded::EmbeddedStore,
     telemetry::Metrics,
 };
@@ -161,7 +161,7 @@ impl Application {
                 Releases::new(&config.data.dir),
                 models.clone(),
                 live.clone(),
-                threads(config.server.workers.count()),
+                Loading { threads: threads(config.server.workers.count()), ranker: config.models.ranker },
             ),
             IndexKeeper::spec(models.clone(), live.clone()),
         ];
@@ -176,7 +176,7 @@ impl Application {
             pipeline: Pipeline::default(),
             clock: clock.clone(),
             ids: ids.clone(),
-            metrics: metrics.clone(),
+            counts: Counts::new(&metrics),
         };
         let claims = Claims::new(config.bus.max_depth.count());
         let app = Data::new(App {

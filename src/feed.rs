@@ -8,6 +8,7 @@
 //! answer, and is counted.
 
 pub mod candidate;
+pub mod counts;
 mod diversify;
 mod explore;
 mod feeds;
@@ -21,6 +22,8 @@ mod rank;
 pub mod request;
 pub mod sources;
 pub mod stages;
+#[cfg(test)]
+mod tests;
 pub mod trends;
 mod utility;
 

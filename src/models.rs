@@ -28,7 +28,7 @@ pub use keeper::IndexKeeper;
 pub use loader::ReleaseLoader;
 pub use manifest::{FORMAT_VERSION, Manifest};
 pub use parity::{ItemCase, Parity, RowCase, UserCase};
-pub use release::{Predictions, Release};
+pub use release::{Loading, Predictions, RankerEngine, Release};
 pub use releases::{Releases, Summary};
 pub use serving::{Models, Serving};
 pub use vector_table::VectorTable;

@@ -168,6 +168,27 @@ pub fn band(duration_ms: u32) -> u8 {
     BANDS_S.partition_point(|bound| bound * 1_000 <= duration_ms) as u8
 }
 
+/// The videos that were met from one country, in the order of their first event, so that they can be read in stretches.
+#[derive(Debug, Clone, Default)]
+struct Country {
+    places: HashMap<VideoIndex, u32>,
+    rows: Vec<(VideoIndex, Tally)>,
+}
+
+impl Country {
+    fn tally(&self, video: VideoIndex) -> Option<&Tally> {
+        self.rows.get(*self.places.get(&video)? as usize).map(|(_, tally)| tally)
+    }
+
+    fn tally_mut(&mut self, video: VideoIndex) -> &mut Tally {
+        let place = *self.places.entry(video).or_insert(self.rows.len() as u32) as usize;
+        if place == self.rows.len() {
+            self.rows.push((video, Tally::default()));
+        }
+        &mut self.rows[place].1
+    }
+}
+
 /// All tallies. One writer folds events into it in the order of their application.
 #[derive(Debug, Clone, Default)]
 pub struct Statistics {
@@ -178,7 +199,7 @@ pub struct Statistics {
     surfaces: Vec<Tally>,
     bands: Vec<Tally>,
     surface_bands: Vec<Tally>,
-    countries: HashMap<([u8; 2], VideoIndex), Tally>,
+    countries: HashMap<[u8; 2], Country>,
     /// How many events were folded in: the order number of the latest.
     order: u64,
 }
@@ -216,7 +237,7 @@ impl Statistics {
             Entity::Creator(n) => self.creators.get(n as usize),
             Entity::Category(n) => self.categories.get(n as usize),
             Entity::Surface(n) => self.surfaces.get(n as usize),
-            Entity::Country(c, n) => self.countries.get(&(c, n)),
+            Entity::Country(c, n) => self.countries.get(&c).and_then(|country| country.tally(n)),
             Entity::Band(n) => self.bands.get(n as usize),
             Entity::SurfaceBand(s, n) => self.surface_bands.get(surface_band(s, n)),
         };
@@ -228,9 +249,15 @@ impl Statistics {
         *self.tally_mut(entity) = tally;
     }
 
-    /// Every `(country, video)` with its tally.
-    pub fn countries(&self) -> impl Iterator<Item = (&([u8; 2], VideoIndex), &Tally)> {
-        self.countries.iter()
+    /// Every country that an event came from.
+    pub fn countries(&self) -> impl Iterator<Item = [u8; 2]> + '_ {
+        self.countries.keys().copied()
+    }
+
+    /// At most `len` of the videos that were met from a country, from the `from`-th on; their places do not change.
+    pub fn of_country(&self, country: [u8; 2], from: usize, len: usize) -> &[(VideoIndex, Tally)] {
+        let rows = self.countries.get(&country).map_or(&[][..], |country| &country.rows);
+        &rows[from.min(rows.len())..(from + len).min(rows.len())]
     }
 
     /// The order number of the latest event that was folded in.
@@ -256,7 +283,7 @@ impl Statistics {
             Entity::Creator(n) => slot(&mut self.creators, n as usize),
             Entity::Category(n) => slot(&mut self.categories, n as usize),
             Entity::Surface(n) => slot(&mut self.surfaces, n as usize),
-            Entity::Country(c, n) => self.countries.entry((c, n)).or_default(),
+            Entity::Country(c, n) => self.countries.entry(c).or_default().tally_mut(n),
             Entity::Band(n) => slot(&mut self.bands, n as usize),
             Entity::SurfaceBand(s, n) => slot(&mut self.surface_bands, surface_band(s, n)),
         }

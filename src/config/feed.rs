@@ -9,6 +9,7 @@ use super::{Real, Whole};
 #[expect(missing_docs, reason = "foryou.toml says it")]
 pub struct Feed {
     pub budget_ms: Whole<1, 10_000>,
+    pub session_budget_ms: Whole<1, 10_000>,
     pub source_budget_ms: Whole<1, 10_000>,
     pub seen_window_days: Whole<1, 3_650>,
     pub candidates: Candidates,
@@ -21,6 +22,7 @@ impl Default for Feed {
     fn default() -> Self {
         Self {
             budget_ms: const { Whole::new(50) },
+            session_budget_ms: const { Whole::new(500) },
             source_budget_ms: const { Whole::new(20) },
             seen_window_days: const { Whole::new(90) },
             candidates: Candidates::default(),

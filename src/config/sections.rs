@@ -8,6 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::Whole;
+use crate::models::RankerEngine;
 
 /// Where things are kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -139,6 +140,7 @@ impl Default for Sessions {
 #[expect(missing_docs, reason = "foryou.toml says it")]
 pub struct Models {
     pub onnxruntime: PathBuf,
+    pub ranker: RankerEngine,
 }
 
 impl Models {

@@ -16,6 +16,7 @@ use foryou_schemas::{Country, EventId, Explain, Feed, FeedItem, UserId};
 
 use super::{
     candidate::Candidate,
+    counts::Counts,
     impression::ServedFeed,
     pipeline::{Made, Pipeline},
     request::{Parts, Request},
@@ -26,7 +27,6 @@ use crate::{
     clock::{Clock, Ids},
     config,
     models::{Models, Serving},
-    telemetry::Metrics,
     window::Window,
 };
 
@@ -67,7 +67,7 @@ pub struct Feeds {
     /// Gives feeds their ids.
     pub ids: Ids,
     /// What is counted.
-    pub metrics: Arc<Metrics>,
+    pub counts: Counts,
 }
 
 impl Feeds {
@@ -99,7 +99,7 @@ impl Feeds {
         self.writer.log_impression(record.stored(asked.user.clone(), id.clone(), now));
         self.sessions.served(&asked.user, made.items.iter().map(|item| item.video).collect(), now);
         let items = dress(&request, &made, asked.explain);
-        self.count(&times, &made, answer, &degraded);
+        self.counts.feed(&times, &made, answer.elapsed(), &degraded);
         let took_ms = (times.since_start().as_secs_f64() * 1e6).round() / 1e3;
         Feed { feed: id, user: asked.user, release, took_ms, degraded, items }
     }
@@ -116,7 +116,7 @@ impl Feeds {
         category.iter().rev().filter(live).take(limit).map(|v| (*v, 0.0)).collect()
     }
 
-    /// Videos that many people enjoy now, best first.
+    /// Videos that many people enjoy now, best first. A country from which nothing came yet has no list of its own.
     pub fn trending(
         &self,
         limit: usize,
@@ -133,7 +133,7 @@ impl Feeds {
         let trends = self.popular.current();
         let local = country.and_then(|c| trends.countries.get(&c.bytes()));
         let mut list: Vec<_> = match (local, number) {
-            (Some(local), _) => local.iter().copied().filter(|(video, _)| filed(video)).collect(),
+            (Some(local), _) => local[window].iter().copied().filter(|(video, _)| filed(video)).collect(),
             (None, Some(None)) => Vec::new(),
             (None, Some(Some(category))) => {
                 Trends::of_category(&self.live, &catalogue, category, window, self.clock.now())
@@ -145,52 +145,20 @@ impl Feeds {
     }
 
     async fn session(&self, asked: &FeedRequest) -> (Arc<SessionState>, Vec<String>) {
-        let found = match &asked.after {
-            Some((event, wait)) => self.sessions.view_after(&asked.user, event, *wait).await,
-            None => self.sessions.view(&asked.user).await.map(|state| (state, true)),
-        };
-        match (found, &asked.after) {
-            (Ok((state, false)), Some((_, wait))) => {
-                (state, vec![format!("after: not applied in {} ms", wait.as_millis())])
+        let wait = asked.after.as_ref().map_or(Duration::ZERO, |(_, wait)| *wait);
+        let view = async {
+            match &asked.after {
+                Some((event, wait)) => self.sessions.view_after(&asked.user, event, *wait).await,
+                None => self.sessions.view(&asked.user).await.map(|state| (state, true)),
             }
-            (Ok((state, _)), _) => (state, Vec::new()),
-            (Err(error), _) => (Arc::default(), vec![format!("session: {error}")]),
+        };
+        match tokio::time::timeout(self.settings.session_budget_ms.millis() + wait, view).await {
+            Ok(Ok((state, true))) => (state, Vec::new()),
+            Ok(Ok((state, false))) => (state, vec![format!("after: not applied in {} ms", wait.as_millis())]),
+            Ok(Err(error)) => (Arc::default(), vec![format!("session: {error}")]),
+            Err(_) => (Arc::default(), vec!["session: timeout".to_owned()]),
         }
     }
-
-    fn count(&self, times: &StageTimes, made: &Made, answer: Instant, degraded: &[String]) {
-        for (stage, took) in times.laps().chain(made.times.laps()).filter(|(_, took)| !took.is_zero()) {
-            self.metrics.stage(stage.name()).observe(took);
-        }
-        self.metrics.stage(Stage::Answer.name()).observe(answer.elapsed());
-        for (source, found) in &made.found {
-            self.metrics.candidates(source.name()).inc_by(*found as u64);
-        }
-        for reason in degraded {
-            self.metrics.degraded(stage_of(reason)).inc();
-        }
-    }
-}
-
-/// The stages that degrade, by the word before the colon.
-fn stage_of(reason: &str) -> &'static str {
-    const STAGES: [&str; 13] = [
-        "after",
-        "session",
-        "models",
-        "user_tower",
-        "two_tower",
-        "similar",
-        "followed",
-        "category",
-        "trending",
-        "fresh",
-        "fallback",
-        "features",
-        "ranker",
-    ];
-    let stage = reason.split(':').next().unwrap_or_default();
-    STAGES.into_iter().find(|name| *name == stage).unwrap_or("other")
 }
 
 fn release_name(serving: Option<&Serving>) -> String {

@@ -1,6 +1,6 @@
 //! The driver: the stages in order, each timed, each counted.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Instant};
 
 use foryou_actors::catalogue::VideoIndex;
 use futures_util::future::join_all;
@@ -32,6 +32,8 @@ pub struct Made {
     pub ranked: usize,
     /// How many videos each source found.
     pub found: Vec<(SourceKind, usize)>,
+    /// Sources that took longer than they may.
+    pub overran: Vec<&'static str>,
 }
 
 /// The stages of every feed.
@@ -41,20 +43,23 @@ pub struct Pipeline {
 
 impl Default for Pipeline {
     fn default() -> Self {
-        Self {
-            sources: vec![
-                Box::new(TwoTower),
-                Box::new(Similar),
-                Box::new(Followed),
-                Box::new(Category),
-                Box::new(Trending),
-                Box::new(Fresh),
-            ],
-        }
+        Self::of(vec![
+            Box::new(TwoTower),
+            Box::new(Similar),
+            Box::new(Followed),
+            Box::new(Category),
+            Box::new(Trending),
+            Box::new(Fresh),
+        ])
     }
 }
 
 impl Pipeline {
+    /// With these sources.
+    pub fn of(sources: Vec<Box<dyn Source>>) -> Self {
+        Self { sources }
+    }
+
     /// Only one of the sources, by name, for batch comparisons.
     pub fn only(source: &str) -> Option<Self> {
         let mut pipeline = Self::default();
@@ -103,8 +108,8 @@ impl Pipeline {
         let ranked = candidates.len();
         let items = diversify::select(&request, candidates);
         run.times.end(Stage::Select);
-        let Run { times, degraded, found } = run;
-        (request, Made { items, degraded, features, times, removed, ranked, found })
+        let Run { times, degraded, found, overran } = run;
+        (request, Made { items, degraded, features, times, removed, ranked, found, overran })
     }
 }
 
@@ -113,11 +118,12 @@ struct Run {
     times: StageTimes,
     degraded: Vec<String>,
     found: Vec<(SourceKind, usize)>,
+    overran: Vec<&'static str>,
 }
 
 impl Run {
     fn start() -> Self {
-        Self { times: StageTimes::start(), degraded: Vec::new(), found: Vec::new() }
+        Self { times: StageTimes::start(), degraded: Vec::new(), found: Vec::new(), overran: Vec::new() }
     }
 
     fn fell_back(&mut self, stage: &str, reason: impl std::fmt::Display) {
@@ -138,11 +144,21 @@ impl Run {
         let budget = request.settings.source_budget_ms.millis();
         let asked = sources.iter().filter(|s| request.release.is_some() || !needs_release(s.kind()));
         let answers = asked.map(|source| async move {
-            let found = tokio::time::timeout(budget, source.find(request)).await;
-            (source.kind(), found.unwrap_or_else(|_| Err("timeout".to_owned())))
+            // A source that waits is cut off by the timer. One that computes cannot be: it is not begun when the feed is late
+            // already, and counted when it took too long.
+            let began = Instant::now();
+            let found = match request.late() {
+                true => Err("timeout".to_owned()),
+                false => {
+                    let found = tokio::time::timeout(budget, source.find(request)).await;
+                    found.unwrap_or_else(|_| Err("timeout".to_owned()))
+                }
+            };
+            (source.kind(), found, began.elapsed() > budget)
         });
         let mut lists = Vec::new();
-        for (kind, found) in join_all(answers).await {
+        for (kind, found, overran) in join_all(answers).await {
+            self.overran.extend(overran.then_some(kind.name()));
             match found {
                 Ok(videos) => {
                     self.found.push((kind, videos.len()));
@@ -156,7 +172,10 @@ impl Run {
 
     async fn fill(&mut self, candidates: Vec<Candidate>, request: &Request) -> Vec<Candidate> {
         match Fallback.find(request).await {
-            Ok(videos) => merge(request, candidates, &[(SourceKind::Fallback, videos)]),
+            Ok(videos) => {
+                self.found.push((SourceKind::Fallback, videos.len()));
+                merge(request, candidates, &[(SourceKind::Fallback, videos)])
+            }
             Err(reason) => {
                 self.fell_back("fallback", reason);
                 candidates

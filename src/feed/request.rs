@@ -49,29 +49,19 @@ pub struct Request {
     blocked: HashSet<u32>,
 }
 
-/// What a request is made from; see the fields of [`Request`].
+/// What a request is made from.
+#[expect(missing_docs, reason = "the fields of Request, which say it")]
 pub struct Parts {
-    #[expect(missing_docs)]
     pub session: Arc<SessionState>,
-    #[expect(missing_docs)]
     pub live: Arc<Live>,
-    #[expect(missing_docs)]
     pub release: Option<Arc<Serving>>,
-    #[expect(missing_docs)]
     pub trends: Arc<Trends>,
-    #[expect(missing_docs)]
     pub now: Timestamp,
-    #[expect(missing_docs)]
     pub surface: u16,
-    #[expect(missing_docs)]
     pub country: Option<Country>,
-    #[expect(missing_docs)]
     pub limit: usize,
-    #[expect(missing_docs)]
     pub seed: u64,
-    #[expect(missing_docs)]
     pub explore: bool,
-    #[expect(missing_docs)]
     pub settings: Arc<FeedSettings>,
 }
 

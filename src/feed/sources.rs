@@ -35,6 +35,10 @@ pub enum SourceKind {
 }
 
 impl SourceKind {
+    /// Every source.
+    pub const ALL: [Self; 7] =
+        [Self::TwoTower, Self::Similar, Self::Followed, Self::Category, Self::Trending, Self::Fresh, Self::Fallback];
+
     /// Its name in answers, metrics and settings.
     pub fn name(self) -> &'static str {
         match self {

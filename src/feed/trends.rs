@@ -36,8 +36,8 @@ pub type Ranking = Vec<(VideoIndex, f32)>;
 pub struct Trends {
     /// By window, everywhere.
     pub everywhere: [Ranking; WINDOWS],
-    /// In the 2-day window, by country.
-    pub countries: HashMap<[u8; 2], Ranking>,
+    /// By country and window.
+    pub countries: HashMap<[u8; 2], [Ranking; WINDOWS]>,
     /// In the 14-day window, by category.
     pub categories: HashMap<u32, Ranking>,
     /// Videos that need a first audience, newest first.
@@ -76,15 +76,12 @@ impl Trends {
                 }
             }
         }
-        for (&(country, video), tally) in live.statistics.read().countries() {
-            if catalogue.entry(video).is_some_and(|e| e.live) {
-                let list = trends.countries.entry(country).or_default();
-                list.push((video, score(&tally.at(now.seconds()), 1)));
-            }
+        let countries: Vec<_> = live.statistics.read().countries().collect();
+        for country in countries {
+            trends.countries.insert(country, of_country(live, &catalogue, country, now));
         }
         trends.categories.values_mut().for_each(|list| keep_best(list, TOP_OF_CATEGORY));
         trends.everywhere.iter_mut().for_each(|list| keep_best(list, TOP));
-        trends.countries.values_mut().for_each(|list| keep_best(list, TOP_OF_COUNTRY));
         fresh.sort_unstable_by_key(|f| std::cmp::Reverse(f.1));
         trends.fresh = fresh.into_iter().take(TOP).map(|f| f.0).collect();
         trends
@@ -101,6 +98,26 @@ impl Trends {
         keep_best(&mut list, TOP);
         list
     }
+}
+
+/// A country's videos by popularity in each window, a stretch of them read under each lock.
+fn of_country(live: &Live, catalogue: &Catalogue, country: [u8; 2], now: Timestamp) -> [Ranking; WINDOWS] {
+    let mut lists: [Ranking; WINDOWS] = Default::default();
+    for from in (0..).step_by(LOCKED_AT_ONCE) {
+        let statistics = live.statistics.read();
+        let rows = statistics.of_country(country, from, LOCKED_AT_ONCE);
+        if rows.is_empty() {
+            break;
+        }
+        for (video, tally) in rows.iter().filter(|(video, _)| catalogue.entry(*video).is_some_and(|e| e.live)) {
+            let decayed = tally.at(now.seconds());
+            for (window, list) in lists.iter_mut().enumerate() {
+                list.push((*video, score(&decayed, window)));
+            }
+        }
+    }
+    lists.iter_mut().for_each(|list| keep_best(list, TOP_OF_COUNTRY));
+    lists
 }
 
 /// The trends that requests read.

@@ -33,6 +33,9 @@ pub enum ModelError {
     /// There is no such release.
     #[error("there is no release {0}; `foryou release list` shows those that are there")]
     Unknown(String),
+    /// There is no release to use.
+    #[error("no release is active; run `foryou train` first")]
+    NoneActive,
     /// There is nothing to roll back to.
     #[error("no other release was live before; `foryou release activate` makes any of `foryou release list` live")]
     NoneBefore,

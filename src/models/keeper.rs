@@ -30,7 +30,7 @@ pub struct IndexKeeper {
 impl IndexKeeper {
     /// Declares the service.
     pub fn spec(models: Arc<Models>, live: Arc<Live>) -> ServiceSpec {
-        ServiceSpec::new("index keeper", move || Self {
+        ServiceSpec::new("index_keeper", move || Self {
             models: Arc::clone(&models),
             live: Arc::clone(&live),
             rebuild: None,

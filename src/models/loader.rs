@@ -13,7 +13,7 @@ use foryou_actors::{
 use foryou_schemas::Timestamp;
 use parking_lot::Mutex;
 
-use super::{Models, Releases, Serving};
+use super::{Loading, Models, Releases, Serving};
 
 /// How often the `active` file is looked at.
 const POLL: Duration = Duration::from_secs(1);
@@ -24,20 +24,20 @@ pub struct ReleaseLoader {
     releases: Releases,
     models: Arc<Models>,
     live: Arc<Live>,
-    threads: usize,
+    how: Loading,
     /// The `active` file that was acted on last; outlives a restart, so that a bad release is not tried forever.
     seen: Arc<Mutex<Option<SystemTime>>>,
 }
 
 impl ReleaseLoader {
-    /// Declares the service. `threads` is how many threads will ask the models at the same time.
-    pub fn spec(releases: Releases, models: Arc<Models>, live: Arc<Live>, threads: usize) -> ServiceSpec {
-        let seen = Arc::default();
-        ServiceSpec::new("release loader", move || Self {
+    /// Declares the service. `how`: see [`Loading`].
+    pub fn spec(releases: Releases, models: Arc<Models>, live: Arc<Live>, how: impl Into<Loading>) -> ServiceSpec {
+        let (seen, how) = (Arc::default(), how.into());
+        ServiceSpec::new("release_loader", move || Self {
             releases: releases.clone(),
             models: Arc::clone(&models),
             live: Arc::clone(&live),
-            threads,
+            how,
             seen: Arc::clone(&seen),
         })
     }
@@ -55,7 +55,7 @@ impl ReleaseLoader {
             return Ok(None);
         }
         let path = self.releases.path(&id)?;
-        let serving = Serving::load(&path, self.threads, &self.live, Timestamp::now().seconds())?;
+        let serving = Serving::load(&path, self.how, &self.live, Timestamp::now().seconds())?;
         self.models.swap(Some(Arc::new(serving)));
         Ok(Some(id))
     }
@@ -70,7 +70,7 @@ impl Service for ReleaseLoader {
                 releases: self.releases.clone(),
                 models: Arc::clone(&self.models),
                 live: Arc::clone(&self.live),
-                threads: self.threads,
+                how: self.how,
                 seen: Arc::clone(&self.seen),
             };
             match tokio::task::spawn_blocking(move || this.look()).await? {

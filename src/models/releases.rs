@@ -93,6 +93,14 @@ impl Releases {
         Ok(self.history()?.into_iter().next())
     }
 
+    /// The release that is asked for by name, else the active one.
+    pub fn named_or_active(&self, name: Option<&str>) -> Result<String, ModelError> {
+        match name {
+            Some(name) => Ok(name.to_owned()),
+            None => self.active()?.ok_or(ModelError::NoneActive),
+        }
+    }
+
     /// Makes a release the active one; running servers swap to it within a second or two.
     pub fn activate(&self, id: &str) -> Result<(), ModelError> {
         self.path(id)?;

@@ -17,7 +17,7 @@ use foryou_index::{DEFAULT_EF, Hit, Index, IndexConfig, IndexStats};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{ModelError, Release, TrainedItems, VectorTable, kept_index, prior};
+use super::{Loading, ModelError, Release, TrainedItems, VectorTable, kept_index, prior};
 use crate::features::{ItemVectors as _, towers};
 
 /// How many neighbours of a video are kept, and of how many videos.
@@ -79,8 +79,8 @@ impl Serving {
     /// dates the priors.
     ///
     /// Takes seconds with a large catalogue; not for an async thread.
-    pub fn load(dir: &Path, threads: usize, live: &Live, now_s: f64) -> Result<Self, ModelError> {
-        let (release, items) = Release::load(dir, threads)?;
+    pub fn load(dir: &Path, how: impl Into<Loading>, live: &Live, now_s: f64) -> Result<Self, ModelError> {
+        let (release, items) = Release::load(dir, how)?;
         let catalogue = live.catalogue_full();
         let mut buckets = vec![0; catalogue.len()];
         let mut overall = vec![0.0; catalogue.len()];

@@ -57,6 +57,8 @@ pub struct Metrics {
     stages: Family<Label, Buckets, Latency>,
     degraded: Family<Label, Counter>,
     candidates: Family<Label, Counter>,
+    removed: Family<Label, Counter>,
+    overran: Family<Label, Counter>,
 }
 
 impl Default for Metrics {
@@ -65,11 +67,14 @@ impl Default for Metrics {
         let requests = Family::new_with_constructor(Latency);
         let stages = Family::new_with_constructor(Latency);
         let (degraded, candidates) = (Family::default(), Family::default());
+        let (removed, overran) = (Family::default(), Family::default());
         registry.register("http_request_seconds", "Requests by route and status", requests.clone());
         registry.register("feed_stage_seconds", "Time that a feed spent in each stage", stages.clone());
         registry.register("feed_degraded", "Feeds in which a stage fell back, by stage", degraded.clone());
         registry.register("feed_candidates", "Videos that each source brought", candidates.clone());
-        Self { registry: Mutex::new(registry), requests, stages, degraded, candidates }
+        registry.register("feed_removed", "Videos that each filter removed", removed.clone());
+        registry.register("feed_overran", "Feeds in which a source took longer than it may", overran.clone());
+        Self { registry: Mutex::new(registry), requests, stages, degraded, candidates, removed, overran }
     }
 }
 
@@ -93,6 +98,16 @@ impl Metrics {
     /// How many videos one source brought.
     pub fn candidates(&self, source: &'static str) -> Counter {
         self.candidates.get_or_create_owned(&[("source", source)])
+    }
+
+    /// How many videos one filter removed.
+    pub fn removed(&self, filter: &'static str) -> Counter {
+        self.removed.get_or_create_owned(&[("filter", filter)])
+    }
+
+    /// How often one source took longer than it may.
+    pub fn overran(&self, source: &'static str) -> Counter {
+        self.overran.get_or_create_owned(&[("source", source)])
     }
 
     /// A new counter.

@@ -3,9 +3,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use foryou_actors::{
-    catalogue::{Catalogue, Entry, VideoIndex},
+    catalogue::{Entry, VideoIndex},
     live::Live,
     ports::store::{FeatureStore, StoreError},
+    services::catalogue,
     sessions::state::{Incoming, Profile},
     statistics::Expected,
 };
@@ -78,15 +79,7 @@ impl Log {
     /// Catalogue and people without any event.
     pub async fn without_events(store: &dyn FeatureStore) -> Result<Self, StoreError> {
         let live = Live::default();
-        let mut catalogue = Catalogue::default();
-        let now = Timestamp::now();
-        store
-            .scan_videos(&mut |(id, video)| {
-                catalogue.put(&id, video, now);
-                Ok(())
-            })
-            .await?;
-        live.publish_catalogue(catalogue);
+        catalogue::load(store, &live).await?;
         let mut log = Self {
             live: Arc::new(live),
             users: Vec::new(),

@@ -65,10 +65,7 @@ pub struct Report {
 pub async fn run(store: &dyn FeatureStore, data: &Path, settings: Settings) -> anyhow::Result<Report> {
     let began = Instant::now();
     let releases = Releases::new(data);
-    let id = match &settings.release {
-        Some(id) => id.clone(),
-        None => releases.active()?.context("no release is active; run `foryou train` first")?,
-    };
+    let id = releases.named_or_active(settings.release.as_deref())?;
     let files = settings.files.clone();
     let (mut events, skipped) = tokio::task::spawn_blocking(move || read(&files)).await??;
     events.sort_by_key(|event| event.at);

@@ -220,7 +220,7 @@ async fn a_damaged_release_is_refused_and_the_one_before_serves_on() {
     world.releases().check(&bad).unwrap();
     fs::write(path.join("user_tower.onnx"), b"not a model").unwrap();
     world.releases().activate(&bad).unwrap();
-    let probe = supervisor.probe("release loader").unwrap();
+    let probe = supervisor.probe("release_loader").unwrap();
     while probe.status().last_error.is_none() {
         assert!(tokio::time::Instant::now() < until + Duration::from_secs(20), "the damage was not noticed");
         tokio::task::yield_now().await;

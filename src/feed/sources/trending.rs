@@ -6,7 +6,7 @@ use foryou_actors::catalogue::VideoIndex;
 use super::{Source, SourceKind};
 use crate::feed::request::Request;
 
-/// The country's list and the lists of the time windows, turn about.
+/// The country's lists and those of everywhere, each by time window, turn about.
 pub struct Trending;
 
 #[async_trait]
@@ -18,7 +18,7 @@ impl Source for Trending {
     async fn find(&self, request: &Request) -> Result<Vec<VideoIndex>, String> {
         let trends = &request.trends;
         let country = request.country.and_then(|c| trends.countries.get(&c.bytes()));
-        let lists: Vec<_> = country.into_iter().chain(&trends.everywhere).collect();
+        let lists: Vec<_> = country.into_iter().flatten().chain(&trends.everywhere).collect();
         let longest = lists.iter().map(|list| list.len()).max().unwrap_or(0);
         let turns = (0..longest).flat_map(|i| lists.iter().filter_map(move |list| list.get(i)));
         let wanted = request.settings.candidates.trending.count();
