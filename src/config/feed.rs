@@ -89,8 +89,8 @@ impl Default for Utility {
             skip: const { Real::new(-0.3) },
             dislike: const { Real::new(-10.0) },
             watch_minute: const { Real::new(0.5) },
-            mood: const { Real::new(0.7) },
-            refusal: const { Real::new(0.7) },
+            mood: const { Real::new(0.4) },
+            refusal: const { Real::new(0.5) },
         }
     }
 }
@@ -109,7 +109,7 @@ impl Default for Diversity {
     fn default() -> Self {
         Self {
             creator: const { Real::new(0.6) },
-            category: const { Real::new(0.94) },
+            category: const { Real::new(0.92) },
             half_life_positions: const { Whole::new(8) },
             half_life_s: const { Whole::new(600) },
         }
