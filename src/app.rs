@@ -23,13 +23,12 @@ use foryou_actors::{
 };
 
 use crate::{
-    brokers::embedded::{BusSettings, EmbeddedBus},
     clock::{Clock, Ids},
-    config::{BusKind, Config, StoreKind, threads},
+    config::{Config, threads},
+    engines,
     feed::{Feeds, counts::Counts, pipeline::Pipeline, trends::Popular},
     http::{self, Claims},
     models::{IndexKeeper, Loading, Models, ReleaseLoader, Releases},
-    stores::embedded::EmbeddedStore,
     telemetry::Metrics,
 };
 
@@ -70,28 +69,9 @@ impl App {
     }
 }
 
-/// Opens the feature store that the configuration names.
-pub fn open_store(config: &Config) -> anyhow::Result<Arc<dyn FeatureStore>> {
-    match config.store.kind {
-        StoreKind::Embedded => Ok(Arc::new(EmbeddedStore::open(&config.data.dir.join("store"))?)),
-    }
-}
-
-/// Opens the event bus that the configuration names.
-pub fn open_bus(config: &Config) -> anyhow::Result<Arc<dyn EventBus>> {
-    let settings = BusSettings {
-        partitions: config.bus.partitions.get() as u16,
-        max_unacked: config.bus.max_depth.count(),
-        ..BusSettings::default()
-    };
-    match config.bus.kind {
-        BusKind::Embedded => Ok(Arc::new(EmbeddedBus::open(&config.data.dir.join("bus"), settings)?)),
-    }
-}
-
 /// Starts everything as configured; `listener` is bound.
 pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Application> {
-    let (store, bus) = (open_store(&config)?, open_bus(&config)?);
+    let (store, bus) = (engines::open_store(&config).await?, engines::open_bus(&config).await?);
     Application::start_on(config, listener, store, bus).await
 }
 

@@ -6,8 +6,8 @@ use clap::{Parser, Subcommand};
 use foryou_actors::ports::store::FeatureStore;
 
 use crate::{
-    app,
     config::Config,
+    engines,
     models::{ModelError, runtime},
     telemetry,
 };
@@ -80,7 +80,7 @@ impl Context {
     /// Does work on the feature store, which one process at a time can have open.
     pub fn on_store<T>(&self, work: impl AsyncFnOnce(&dyn FeatureStore) -> anyhow::Result<T>) -> anyhow::Result<T> {
         tokio::runtime::Runtime::new()?.block_on(async {
-            let store = app::open_store(&self.config)?;
+            let store = engines::open_store(&self.config).await?;
             work(store.as_ref()).await
         })
     }

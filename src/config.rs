@@ -6,6 +6,7 @@ mod bounded;
 mod error;
 mod feed;
 mod overlay;
+mod secret;
 mod sections;
 
 use std::path::Path;
@@ -15,7 +16,10 @@ use serde::{Deserialize, Serialize};
 pub use bounded::{Real, Whole};
 pub use error::ConfigError;
 pub use feed::{Candidates, Diversity, Exploration, Feed, Utility};
-pub use sections::{Bus, BusKind, Data, Log, LogFormat, Models, Server, Sessions, Store, StoreKind, Training};
+pub use secret::Secret;
+pub use sections::{
+    Bus, BusKind, Cluster, Data, Log, LogFormat, Models, Rabbitmq, Scylla, Server, Sessions, Store, StoreKind, Training,
+};
 
 /// What every environment variable that overrides a key begins with.
 pub const ENVIRONMENT_PREFIX: &str = "FORYOU__";
@@ -31,6 +35,8 @@ pub struct Config {
     pub bus: Bus,
     /// The feature store.
     pub store: Store,
+    /// Several nodes.
+    pub cluster: Cluster,
     /// Sessions.
     pub sessions: Sessions,
     /// The making of a feed.
@@ -75,7 +81,17 @@ impl Config {
         })
     }
 
-    /// What is in force, as TOML.
+    /// The same without its secrets, to be shown.
+    #[must_use]
+    pub fn masked(&self) -> Self {
+        let mut shown = self.clone();
+        for secret in [&mut shown.bus.rabbitmq.password, &mut shown.store.scylla.password] {
+            *secret = secret.masked();
+        }
+        shown
+    }
+
+    /// What is in force, as TOML: with secrets, so for files that only foryou reads.
     pub fn to_toml(&self) -> Result<String, ConfigError> {
         toml::to_string(self).map_err(|e| ConfigError::Defaults(e.to_string()))
     }

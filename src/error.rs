@@ -206,7 +206,7 @@ impl From<Invalid> for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Away(_) => Self::away("The feature store does not answer now", error),
+            StoreError::Away(_) | StoreError::Fenced(_) => Self::away("The feature store does not answer now", error),
             StoreError::Corrupt(_) => Self::internal(error),
         }
     }

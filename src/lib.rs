@@ -6,6 +6,7 @@ pub mod brokers;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod engines;
 pub mod error;
 pub mod features;
 pub mod feed;

@@ -2,6 +2,8 @@
 //! a distributed implementation that pass one contract suite.
 
 pub mod bus;
+pub mod catalogue;
+pub mod cluster;
 #[cfg(feature = "contract")]
 pub mod contract;
 pub mod store;

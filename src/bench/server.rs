@@ -17,8 +17,8 @@ use tempfile::TempDir;
 
 use super::{client::Client, report::Target};
 use crate::{
-    app,
     config::Config,
+    engines,
     models::{Releases, Serving, runtime},
 };
 
@@ -145,7 +145,7 @@ async fn build_index(config: &Config, data: &Path) -> Result<()> {
     let mut config = config.clone();
     config.data.dir = data.to_owned();
     runtime::init(config.models.library())?;
-    let (live, store) = (Live::default(), app::open_store(&config)?);
+    let (live, store) = (Live::default(), engines::open_store(&config).await?);
     catalogue::load(store.as_ref(), &live).await?;
     let releases = Releases::new(data);
     let release = releases.active()?.context("training left no release")?;

@@ -24,7 +24,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use foryou_actors::ports::bus::{BusError, EventBus, PARTITIONS, Subscription, partition_of};
+use foryou_actors::ports::bus::{BusError, EventBus, PARTITIONS, Partitions, Subscription, partition_of};
 use foryou_schemas::{Event, UserId};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
@@ -179,7 +179,11 @@ impl EventBus for EmbeddedBus {
         answer.await.map_err(|_| closed())?
     }
 
-    async fn subscribe(&self, credit: usize) -> Result<Box<dyn Subscription>, BusError> {
+    fn partitions(&self) -> u16 {
+        self.shared.settings.partitions
+    }
+
+    async fn subscribe(&self, _partitions: &Partitions, credit: usize) -> Result<Box<dyn Subscription>, BusError> {
         Ok(Box::new(subscription::EmbeddedSubscription::new(self.shared.clone(), credit)))
     }
 

@@ -7,13 +7,14 @@ use super::Context;
 /// What to do with the configuration.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum Action {
-    /// Check the file and the environment, and print every key with the value in force. No key holds a secret.
+    /// Check the file and the environment, and print every key with the value in force, secrets masked.
     Check,
 }
 
 /// Runs the command.
 pub fn run(action: Action, context: &Context) -> anyhow::Result<()> {
     let Action::Check = action;
-    let text = context.config.to_toml()?;
-    context.print(&context.config, || text)
+    let shown = context.config.masked();
+    let text = shown.to_toml()?;
+    context.print(&shown, || text)
 }

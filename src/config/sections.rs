@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::Whole;
+use super::{Secret, Whole};
 use crate::models::RankerEngine;
 
 /// Where things are kept.
@@ -61,6 +61,8 @@ pub enum BusKind {
     /// A durable log in the data folder.
     #[default]
     Embedded,
+    /// RabbitMQ.
+    Rabbitmq,
 }
 
 /// The event bus.
@@ -72,6 +74,7 @@ pub struct Bus {
     pub max_depth: Whole<1_000, 100_000_000>,
     pub credit: Whole<1, 1_000_000>,
     pub linger_us: Whole<0, 1_000_000>,
+    pub rabbitmq: Rabbitmq,
 }
 
 impl Default for Bus {
@@ -82,6 +85,40 @@ impl Default for Bus {
             max_depth: const { Whole::new(100_000) },
             credit: const { Whole::new(4_096) },
             linger_us: const { Whole::new(0) },
+            rabbitmq: Rabbitmq::default(),
+        }
+    }
+}
+
+/// How RabbitMQ is reached and used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "foryou.toml says it")]
+pub struct Rabbitmq {
+    pub url: String,
+    pub user: String,
+    pub password: Secret,
+    pub ca: PathBuf,
+    pub name: String,
+    pub heartbeat_s: Whole<1, 600>,
+    pub timeout_ms: Whole<100, 600_000>,
+    pub buffer: Whole<1, 1_000_000>,
+    pub delivery_limit: Whole<1, 10_000>,
+    pub replicas: Whole<1, 9>,
+}
+
+impl Default for Rabbitmq {
+    fn default() -> Self {
+        Self {
+            url: "amqp://127.0.0.1:5672".into(),
+            user: "guest".into(),
+            password: Secret::new("guest"),
+            ca: PathBuf::new(),
+            name: "foryou".into(),
+            heartbeat_s: const { Whole::new(5) },
+            timeout_ms: const { Whole::new(5_000) },
+            buffer: const { Whole::new(10_000) },
+            delivery_limit: const { Whole::new(20) },
+            replicas: const { Whole::new(3) },
         }
     }
 }
@@ -93,6 +130,8 @@ pub enum StoreKind {
     /// A key-value store in the data folder.
     #[default]
     Embedded,
+    /// ScyllaDB, or another server of its protocol.
+    Scylla,
 }
 
 /// The feature store.
@@ -103,6 +142,7 @@ pub struct Store {
     pub linger_ms: Whole<0, 10_000>,
     pub batch: Whole<1, 100_000>,
     pub queue: Whole<1, 10_000_000>,
+    pub scylla: Scylla,
 }
 
 impl Default for Store {
@@ -112,6 +152,67 @@ impl Default for Store {
             linger_ms: const { Whole::new(5) },
             batch: const { Whole::new(1_024) },
             queue: const { Whole::new(16_384) },
+            scylla: Scylla::default(),
+        }
+    }
+}
+
+/// How ScyllaDB is reached and used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "foryou.toml says it")]
+pub struct Scylla {
+    pub nodes: String,
+    pub keyspace: String,
+    pub replication: String,
+    pub user: String,
+    pub password: Secret,
+    pub tls: bool,
+    pub ca: PathBuf,
+    pub timeout_ms: Whole<10, 600_000>,
+    pub connect_timeout_ms: Whole<10, 600_000>,
+    pub activity_days: Whole<1, 36_500>,
+    pub event_ids_days: Whole<1, 36_500>,
+}
+
+impl Default for Scylla {
+    fn default() -> Self {
+        Self {
+            nodes: "127.0.0.1:9042".into(),
+            keyspace: "foryou".into(),
+            replication: "{'class': 'NetworkTopologyStrategy', 'replication_factor': 1}".into(),
+            user: String::new(),
+            password: Secret::default(),
+            tls: false,
+            ca: PathBuf::new(),
+            timeout_ms: const { Whole::new(2_000) },
+            connect_timeout_ms: const { Whole::new(2_000) },
+            activity_days: const { Whole::new(365) },
+            event_ids_days: const { Whole::new(14) },
+        }
+    }
+}
+
+/// How several nodes share the people: only where bus and store are shared, too.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "foryou.toml says it")]
+pub struct Cluster {
+    pub node: String,
+    pub advertise: String,
+    pub heartbeat_ms: Whole<50, 60_000>,
+    pub gone_after_ms: Whole<200, 600_000>,
+    pub forward_timeout_ms: Whole<10, 60_000>,
+    pub statistics_ms: Whole<100, 600_000>,
+}
+
+impl Default for Cluster {
+    fn default() -> Self {
+        Self {
+            node: String::new(),
+            advertise: String::new(),
+            heartbeat_ms: const { Whole::new(500) },
+            gone_after_ms: const { Whole::new(2_500) },
+            forward_timeout_ms: const { Whole::new(2_500) },
+            statistics_ms: const { Whole::new(2_000) },
         }
     }
 }

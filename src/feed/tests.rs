@@ -203,7 +203,8 @@ fn mood_lifts_refusals_lower_and_what_is_not_finite_sinks() {
         all.iter().map(|c| c.video).collect::<Vec<_>>()
     };
     assert_eq!(order(&[], false), [31, 32, 33]);
-    assert_eq!(order(&[(2, "like", 60_000), (5, "like", 50_000)], false)[0], 32);
+    let likes = [(2, "like", 60_000), (5, "like", 50_000), (8, "like", 40_000), (11, "like", 30_000)];
+    assert_eq!(order(&likes, false)[0], 32);
     assert_eq!(order(&[(1, "dislike", 60_000)], false), [32, 33, 31]);
     assert_eq!(order(&[], true), [32, 33, 31]);
 }

@@ -3,7 +3,7 @@
 #[cfg(feature = "contract")]
 pub mod contract;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use async_trait::async_trait;
 use foryou_schemas::{Event, UserId};
@@ -14,6 +14,53 @@ pub const PARTITIONS: u16 = 64;
 /// The partition that carries a person's events: FNV-1a of the id, modulo `partitions`.
 pub fn partition_of(user: &UserId, partitions: u16) -> u16 {
     (crate::sessions::state::event_hash(user.as_str()) % u64::from(partitions.max(1))) as u16
+}
+
+/// A set of partitions.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Partitions(BTreeSet<u16>);
+
+impl Partitions {
+    /// The first `count` partitions: all of a bus.
+    pub fn all(count: u16) -> Self {
+        (0..count).collect()
+    }
+
+    /// Whether a partition is among them.
+    pub fn contains(&self, partition: u16) -> bool {
+        self.0.contains(&partition)
+    }
+
+    /// Adds one; `false` where it was there.
+    pub fn insert(&mut self, partition: u16) -> bool {
+        self.0.insert(partition)
+    }
+
+    /// Takes one out; `false` where it was not there.
+    pub fn remove(&mut self, partition: u16) -> bool {
+        self.0.remove(&partition)
+    }
+
+    /// In ascending order.
+    pub fn iter(&self) -> impl Iterator<Item = u16> + '_ {
+        self.0.iter().copied()
+    }
+
+    /// How many they are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromIterator<u16> for Partitions {
+    fn from_iter<I: IntoIterator<Item = u16>>(partitions: I) -> Self {
+        Self(partitions.into_iter().collect())
+    }
 }
 
 /// Why events could not be taken or given.
@@ -49,14 +96,22 @@ pub trait EventBus: Send + Sync + 'static {
     /// Appends events. When this returns, they are durable: they will be delivered whatever happens to the process.
     async fn publish(&self, events: &[Event]) -> Result<(), BusError>;
 
-    /// Starts to consume every partition that this node owns, with at most `credit` deliveries unacknowledged.
-    async fn subscribe(&self, credit: usize) -> Result<Box<dyn Subscription>, BusError>;
+    /// How many partitions people are spread over (see [`partition_of`]); fixed when the bus was made.
+    fn partitions(&self) -> u16;
+
+    /// Starts to consume these partitions, with at most `credit` deliveries unacknowledged.
+    async fn subscribe(&self, partitions: &Partitions, credit: usize) -> Result<Box<dyn Subscription>, BusError>;
 
     /// Events published and not yet acknowledged.
     async fn depth(&self) -> Result<u64, BusError>;
 
     /// Waits until everything that was published for `user` before this call is settled: applied for good, or kept aside.
     async fn settled(&self, user: &UserId) -> Result<(), BusError>;
+
+    /// Why the bus does not do its work now, where that is so; for people on call.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Where events come out: at least once, first deliveries of one user in the order of publication.
@@ -65,6 +120,13 @@ pub trait Subscription: Send {
     /// The next deliveries, at least one and at most `max`; waits for credit and for events. Empty: the bus was closed. Safe to
     /// cancel: a call that is dropped before it returns has taken nothing.
     async fn next(&mut self, max: usize) -> Result<Vec<Delivery>, BusError>;
+
+    /// Takes a partition on: its events come from now on, as soon as no other consumer has it. One that is held already stays held.
+    async fn hold(&mut self, partition: u16) -> Result<(), BusError>;
+
+    /// Lets a partition go: [`Subscription::next`] gives nothing more of it. What it gave before is still to be settled; once it is,
+    /// another consumer gets the partition, and what was given back or never given with it.
+    async fn release(&mut self, partition: u16) -> Result<(), BusError>;
 
     /// Settles deliveries whose effects are durable. They do not come again.
     async fn ack(&mut self, tags: &[u64]) -> Result<(), BusError>;

@@ -12,11 +12,15 @@ use crate::{
 };
 
 /// Why the store did not do as asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// Not reachable, out of time, or the disk failed: worth trying again.
     #[error("the feature store is away: {0}")]
     Away(String),
+    /// Another node took over what this one owned (it seemed gone): nothing was written, and what is in memory here may be behind
+    /// the store. The next write begins anew.
+    #[error("another node took over: {0}")]
+    Fenced(String),
     /// What was read does not decode: says what, and what to do.
     #[error("the feature store holds something unreadable: {0}")]
     Corrupt(String),
@@ -125,8 +129,18 @@ pub trait FeatureStore: Send + Sync + 'static {
     /// Visits all activity, grouped by user, by `seq` within one.
     async fn scan_activity(&self, visit: Visit<'_, Activity>) -> Result<(), StoreError>;
 
-    /// Visits every tally, and returns the order number up to which they count.
+    /// Visits every tally of this owner, and returns the order number up to which they count.
     async fn scan_tallies(&self, visit: Visit<'_, (TallyKey, Vec<u8>)>) -> Result<u64, StoreError>;
+
+    /// Visits every tally of each other owner of the store: owner, key, encoded tally. What counts is the sum over owners.
+    async fn scan_foreign_tallies(&self, _visit: Visit<'_, (Box<str>, TallyKey, Vec<u8>)>) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Why the store does not do its work now, where that is so; for people on call.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 
     /// Visits the impression log, grouped by user, by time within one.
     async fn scan_impressions(&self, visit: Visit<'_, Impression>) -> Result<(), StoreError>;

@@ -31,7 +31,7 @@ use super::{
 use crate::{
     live::Live,
     ports::{
-        bus::{BusError, Delivery, EventBus, Subscription},
+        bus::{BusError, Delivery, EventBus, Partitions, Subscription},
         store::{Activity, Batch, FeatureStore},
     },
     sessions::{AppliedEvents, SessionError, Sessions, state::Applied},
@@ -172,7 +172,12 @@ impl Service for Worker {
         context.ready();
         let mut pause = self.settings.retry_after;
         while !context.stop.is_requested() {
-            let consumed = match self.parts.bus.subscribe(self.settings.credit).await {
+            let consumed = match self
+                .parts
+                .bus
+                .subscribe(&Partitions::all(self.parts.bus.partitions()), self.settings.credit)
+                .await
+            {
                 Ok(mut subscription) => {
                     pause = self.settings.retry_after;
                     self.consume(&mut *subscription, &context).await?

@@ -101,7 +101,7 @@ pub enum SessionError {
 impl From<StoreError> for SessionError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Away(_) => Self::Unavailable(error.to_string().into()),
+            StoreError::Away(_) | StoreError::Fenced(_) => Self::Unavailable(error.to_string().into()),
             StoreError::Corrupt(_) => Self::Broken(error.to_string().into()),
         }
     }

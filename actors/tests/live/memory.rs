@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use foryou_actors::{
     ports::{
-        bus::{BusError, Delivery, EventBus, Subscription},
+        bus::{BusError, Delivery, EventBus, Partitions, Subscription},
         store::{Activity, Batch, FeatureStore, Impression, StoreError, StoredSession, Visit},
     },
     statistics::TallyKey,
@@ -248,7 +248,11 @@ impl EventBus for MemoryBus {
         Ok(())
     }
 
-    async fn subscribe(&self, _credit: usize) -> Result<Box<dyn Subscription>, BusError> {
+    fn partitions(&self) -> u16 {
+        1
+    }
+
+    async fn subscribe(&self, _partitions: &Partitions, _credit: usize) -> Result<Box<dyn Subscription>, BusError> {
         Ok(Box::new(MemorySubscription(self.0.clone())))
     }
 
@@ -306,6 +310,14 @@ impl Subscription for MemorySubscription {
             }
             self.0.arrived.notified().await;
         }
+    }
+
+    async fn hold(&mut self, _partition: u16) -> Result<(), BusError> {
+        Ok(())
+    }
+
+    async fn release(&mut self, _partition: u16) -> Result<(), BusError> {
+        Ok(())
     }
 
     async fn ack(&mut self, tags: &[u64]) -> Result<(), BusError> {

@@ -54,6 +54,14 @@ impl Subscription for EmbeddedSubscription {
         }
     }
 
+    async fn hold(&mut self, _partition: u16) -> Result<(), BusError> {
+        Ok(())
+    }
+
+    async fn release(&mut self, _partition: u16) -> Result<(), BusError> {
+        Ok(())
+    }
+
     async fn ack(&mut self, tags: &[u64]) -> Result<(), BusError> {
         let tags = self.release(tags);
         // A failure here is the disk's; the events come again after the next start, and not before.

@@ -33,6 +33,10 @@ fn numbered(numbers: std::ops::Range<u64>) -> Vec<Event> {
     numbers.map(|n| event(&user("ann"), n)).collect()
 }
 
+async fn subscribe(bus: &EmbeddedBus, credit: usize) -> Box<dyn Subscription> {
+    bus.subscribe(&Partitions::all(bus.partitions()), credit).await.unwrap()
+}
+
 fn logs(folder: &Folder) -> Vec<std::path::PathBuf> {
     let files = fs::read_dir(folder.0.path()).unwrap().map(|file| file.unwrap().path());
     let mut logs: Vec<_> = files.filter(|path| path.extension().is_some_and(|ext| ext == "log")).collect();
@@ -53,7 +57,7 @@ async fn one_process_at_a_time_has_it_open() {
 #[tokio::test]
 async fn closing_ends_consumers_and_refuses_publishers() {
     let bus = fresh().open().await;
-    let mut consumer = bus.subscribe(1).await.unwrap();
+    let mut consumer = subscribe(&bus, 1).await;
     let (ended, ()) = tokio::join!(consumer.next(1), async { bus.close() });
     assert!(ended.unwrap().is_empty());
     assert!(matches!(bus.publish(&numbered(0..1)).await, Err(BusError::Away(_))));
@@ -71,7 +75,7 @@ async fn the_bound_counts_bytes_too() {
 async fn files_that_are_settled_are_deleted_wherever_they_stand() {
     let folder = fresh();
     let bus = folder.open().await;
-    let mut consumer = bus.subscribe(1_000).await.unwrap();
+    let mut consumer = subscribe(&bus, 1_000).await;
     for n in 0..300 {
         bus.publish(&numbered(n..n + 1)).await.unwrap();
     }
@@ -85,7 +89,7 @@ async fn files_that_are_settled_are_deleted_wherever_they_stand() {
     drop((consumer, bus));
     let bus = folder.open().await;
     assert_eq!(logs(&folder).len(), 1);
-    let mut consumer = bus.subscribe(1).await.unwrap();
+    let mut consumer = subscribe(&bus, 1).await;
     bus.publish(&numbered(0..1)).await.unwrap();
     assert_eq!(consumer.next(1).await.unwrap()[0].tag, 301, "tags grow on");
 }
@@ -95,7 +99,7 @@ async fn quarantined_events_are_listed_with_the_reason() {
     let folder = fresh();
     let bus = folder.open().await;
     bus.publish(&numbered(0..3)).await.unwrap();
-    let mut consumer = bus.subscribe(10).await.unwrap();
+    let mut consumer = subscribe(&bus, 10).await;
     let all = consumer.next(10).await.unwrap();
     consumer.quarantine(all[0].tag, "no such video").await.unwrap();
     consumer.quarantine(all[2].tag, "too old").await.unwrap();
@@ -117,7 +121,7 @@ async fn an_event_that_ends_the_process_is_known_by_its_deliveries() {
     folder.open().await.publish(&numbered(0..1)).await.unwrap();
     for starts in 1..4 {
         let bus = folder.open().await;
-        let mut consumer = bus.subscribe(1).await.unwrap();
+        let mut consumer = subscribe(&bus, 1).await;
         assert_eq!(consumer.next(1).await.unwrap()[0].redelivered, starts);
     }
 }
@@ -182,7 +186,7 @@ async fn crash_publisher() {
             }
         });
     }
-    let mut consumer = bus.subscribe(100_000).await.unwrap();
+    let mut consumer = subscribe(&bus, 100_000).await;
     tasks.spawn(async move {
         loop {
             for delivery in consumer.next(16).await.unwrap() {
@@ -211,7 +215,7 @@ async fn what_was_acknowledged_survives_kill_9() {
             if what == "published" { &mut published } else { &mut settled }.insert(id.to_owned());
         }
         let bus = EmbeddedBus::open(folder.0.path(), BusSettings::default()).unwrap();
-        let mut consumer = bus.subscribe(usize::MAX).await.unwrap();
+        let mut consumer = subscribe(&bus, usize::MAX).await;
         // A consumer of nothing would wait.
         let nothing = bus.depth().await.unwrap() == 0;
         let left = if nothing { Vec::new() } else { consumer.next(usize::MAX).await.unwrap() };

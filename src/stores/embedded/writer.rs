@@ -204,13 +204,10 @@ impl<'a> Group<'a> {
             Some(error) => Err(error),
             None => self.batch.commit().map_err(super::away),
         };
-        let failure = done.err().map(|error| match error {
-            StoreError::Away(reason) | StoreError::Corrupt(reason) => reason,
-        });
         for answer in self.answers {
-            answer(failure.clone().map_or(Ok(()), |reason| Err(StoreError::Away(reason))));
+            answer(done.clone());
         }
-        if failure.is_some() { self.committed_order } else { self.order }
+        if done.is_err() { self.committed_order } else { self.order }
     }
 }
 

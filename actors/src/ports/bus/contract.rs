@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use foryou_schemas::{Event, UserId};
 
-use super::{BusError, Delivery, EventBus, Subscription};
+use super::{BusError, Delivery, EventBus, Partitions, Subscription};
 pub use crate::ports::contract::Subject;
 use crate::ports::contract::{event, user};
 
@@ -47,7 +47,7 @@ pub async fn everything_comes_in_the_order_of_each_user<S: Subject<Port: EventBu
     const USERS: u64 = 10;
     const EVENTS: u64 = 30;
     let bus = Arc::new(subject.open().await);
-    let mut consumer = bus.subscribe(64).await.unwrap();
+    let mut consumer = subscribe(&*bus, 64).await;
     let mut publishers = tokio::task::JoinSet::new();
     for n in 0..USERS {
         let bus = bus.clone();
@@ -83,7 +83,7 @@ pub async fn everything_comes_in_the_order_of_each_user<S: Subject<Port: EventBu
 /// A consumer that waits before the event is published gets it.
 pub async fn a_waiting_consumer_is_woken<S: Subject<Port: EventBus>>(subject: &S) {
     let bus = subject.open().await;
-    let mut consumer = bus.subscribe(1).await.unwrap();
+    let mut consumer = subscribe(&bus, 1).await;
     for n in 0..20 {
         let events = numbered(n..n + 1);
         let (deliveries, published) = tokio::join!(next(&mut consumer, 8), bus.publish(&events));
@@ -96,7 +96,7 @@ pub async fn a_waiting_consumer_is_woken<S: Subject<Port: EventBus>>(subject: &S
 /// Deliveries that are given back come again, and say so; the others do not.
 pub async fn what_is_given_back_comes_again<S: Subject<Port: EventBus>>(subject: &S) {
     let bus = subject.open().await;
-    let mut consumer = bus.subscribe(10).await.unwrap();
+    let mut consumer = subscribe(&bus, 10).await;
     bus.publish(&numbered(0..4)).await.unwrap();
     let first = take(&mut consumer, 4).await;
     consumer.ack(&[first[0].tag, first[2].tag]).await.unwrap();
@@ -114,11 +114,11 @@ pub async fn what_is_given_back_comes_again<S: Subject<Port: EventBus>>(subject:
 pub async fn what_a_lost_consumer_had_comes_again<S: Subject<Port: EventBus>>(subject: &S) {
     let bus = subject.open().await;
     bus.publish(&numbered(0..3)).await.unwrap();
-    let mut consumer = bus.subscribe(10).await.unwrap();
+    let mut consumer = subscribe(&bus, 10).await;
     let first = take(&mut consumer, 3).await;
     consumer.ack(&[first[1].tag]).await.unwrap();
     drop(consumer);
-    let mut consumer = bus.subscribe(10).await.unwrap();
+    let mut consumer = subscribe(&bus, 10).await;
     let again = take(&mut consumer, 2).await;
     assert_eq!(ids(&again), ids(&[first[0].clone(), first[2].clone()]));
     assert!(again.iter().all(|delivery| delivery.redelivered >= 1));
@@ -128,7 +128,7 @@ pub async fn what_a_lost_consumer_had_comes_again<S: Subject<Port: EventBus>>(su
 pub async fn what_is_not_acknowledged_outlives_the_process<S: Subject<Port: EventBus>>(subject: &S) {
     let bus = subject.open().await;
     bus.publish(&numbered(0..6)).await.unwrap();
-    let mut consumer = bus.subscribe(5).await.unwrap();
+    let mut consumer = subscribe(&bus, 5).await;
     let first = take(&mut consumer, 5).await;
     consumer.ack(&[first[0].tag, first[3].tag]).await.unwrap();
     drop((consumer, bus));
@@ -136,7 +136,7 @@ pub async fn what_is_not_acknowledged_outlives_the_process<S: Subject<Port: Even
     let bus = subject.open().await;
     assert_eq!(bus.depth().await.unwrap(), 4);
     bus.publish(&numbered(6..7)).await.unwrap();
-    let mut consumer = bus.subscribe(10).await.unwrap();
+    let mut consumer = subscribe(&bus, 10).await;
     let again = take(&mut consumer, 5).await;
     assert_eq!(ids(&again), ["ann/1", "ann/2", "ann/4", "ann/5", "ann/6"]);
     assert!(again[..3].iter().all(|delivery| delivery.redelivered >= 1));
@@ -145,7 +145,7 @@ pub async fn what_is_not_acknowledged_outlives_the_process<S: Subject<Port: Even
     drop((consumer, bus));
 
     let bus = subject.open().await;
-    let mut consumer = bus.subscribe(10).await.unwrap();
+    let mut consumer = subscribe(&bus, 10).await;
     silent(&mut consumer).await;
 }
 
@@ -153,7 +153,7 @@ pub async fn what_is_not_acknowledged_outlives_the_process<S: Subject<Port: Even
 pub async fn credit_bounds_what_is_in_flight<S: Subject<Port: EventBus>>(subject: &S) {
     let bus = subject.open().await;
     bus.publish(&numbered(0..10)).await.unwrap();
-    let mut consumer = bus.subscribe(3).await.unwrap();
+    let mut consumer = subscribe(&bus, 3).await;
     let first = take(&mut consumer, 3).await;
     silent(&mut consumer).await;
     consumer.ack(&[first[1].tag]).await.unwrap();
@@ -171,7 +171,7 @@ pub async fn poison_goes_to_quarantine<S: Subject<Port: EventBus>>(subject: &S) 
     const TRIES: u32 = 3;
     let bus = subject.open().await;
     bus.publish(&numbered(0..3)).await.unwrap();
-    let mut consumer = bus.subscribe(1).await.unwrap();
+    let mut consumer = subscribe(&bus, 1).await;
     let (mut failures, mut applied) = (0, Vec::new());
     while applied.len() < 2 {
         let delivery = next(&mut consumer, 1).await.remove(0);
@@ -191,7 +191,7 @@ pub async fn poison_goes_to_quarantine<S: Subject<Port: EventBus>>(subject: &S) 
     assert_eq!(bus.depth().await.unwrap(), 0);
     drop((consumer, bus));
     let bus = subject.open().await;
-    let mut consumer = bus.subscribe(1).await.unwrap();
+    let mut consumer = subscribe(&bus, 1).await;
     silent(&mut consumer).await;
 }
 
@@ -208,7 +208,7 @@ pub async fn full_is_an_error_and_nothing_is_lost<S: Subject<Port: EventBus>>(su
         assert!(accepted < 2 * SMALL as u64 + 1, "it has no bound");
     };
     assert!(accepted >= SMALL as u64 && retry_after > Duration::ZERO);
-    let mut consumer = bus.subscribe(2 * SMALL).await.unwrap();
+    let mut consumer = subscribe(&bus, 2 * SMALL).await;
     let all = take(&mut consumer, accepted as usize).await;
     assert_eq!(ids(&all), (0..accepted).map(|n| format!("ann/{n}")).collect::<Vec<_>>());
     silent(&mut consumer).await;
@@ -222,7 +222,7 @@ pub async fn who_waits_for_a_person_is_told_when_all_is_settled<S: Subject<Port:
     let bus = subject.open().await;
     bus.settled(&ann()).await.unwrap();
     bus.publish(&numbered(0..3)).await.unwrap();
-    let mut consumer = bus.subscribe(10).await.unwrap();
+    let mut consumer = subscribe(&bus, 10).await;
     let first = take(&mut consumer, 3).await;
     let person = ann();
     let mut all_settled = bus.settled(&person);
@@ -237,6 +237,11 @@ pub async fn who_waits_for_a_person_is_told_when_all_is_settled<S: Subject<Port:
     let given_back: Vec<u64> = again.iter().filter(|d| d.redelivered > 0).map(|d| d.tag).collect();
     consumer.ack(&given_back).await.unwrap();
     tokio::time::timeout(PATIENCE, all_settled).await.expect("all are settled").unwrap();
+}
+
+/// Consumes everything.
+async fn subscribe(bus: &impl EventBus, credit: usize) -> Box<dyn Subscription> {
+    bus.subscribe(&Partitions::all(bus.partitions()), credit).await.unwrap()
 }
 
 fn ann() -> UserId {
