@@ -190,7 +190,7 @@ fn the_mood_follows_the_last_actions_and_is_forgotten() {
 #[test]
 fn mood_lifts_refusals_lower_and_what_is_not_finite_sinks() {
     let live = live();
-    let order = |actions: &[(u32, &str, i64)], spoil: bool| {
+    let worth = |actions: &[(u32, &str, i64)], spoil: bool| {
         let request = request(&live, session(&live, actions), |_| {});
         // Unranked: worth what their rank says; 31 is of the second category, 32 of the third.
         let mut all = candidates(&request, [31, 32, 33]);
@@ -200,13 +200,15 @@ fn mood_lifts_refusals_lower_and_what_is_not_finite_sinks() {
         }
         utility::apply(&request, &mut all);
         assert!(all.iter().all(|c| c.utility.is_finite() && c.score.is_finite()));
-        all.iter().map(|c| c.video).collect::<Vec<_>>()
+        all.iter().map(|c| (c.video, c.utility)).collect::<Vec<_>>()
     };
-    assert_eq!(order(&[], false), [31, 32, 33]);
-    let likes = [(2, "like", 60_000), (5, "like", 50_000), (8, "like", 40_000), (11, "like", 30_000)];
-    assert_eq!(order(&likes, false)[0], 32);
-    assert_eq!(order(&[(1, "dislike", 60_000)], false), [32, 33, 31]);
-    assert_eq!(order(&[], true), [32, 33, 31]);
+    let order = |worth: Vec<(u32, f32)>| worth.into_iter().map(|(video, _)| video).collect::<Vec<_>>();
+    let of = |worth: &[(u32, f32)], video| worth.iter().find(|w| w.0 == video).unwrap().1;
+    let (before, liked) = (worth(&[], false), worth(&[(2, "like", 60_000), (5, "like", 50_000)], false));
+    assert!(of(&liked, 32) > 1.2 * of(&before, 32) && of(&liked, 31) == of(&before, 31), "{before:?} {liked:?}");
+    assert_eq!(order(before), [31, 32, 33]);
+    assert_eq!(order(worth(&[(1, "dislike", 60_000)], false)), [32, 33, 31]);
+    assert_eq!(order(worth(&[], true)), [32, 33, 31]);
 }
 
 struct Stuck;
