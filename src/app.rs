@@ -13,6 +13,7 @@ use foryou_actors::{
     services::{
         catalogue::{self, CatalogueSettings, CatalogueWriter},
         ingest::{Ingest, IngestParts, IngestSettings},
+        membership::Membership,
         subscriptions::{SubscriptionSettings, Subscriptions},
         supervisor::{RestartPolicy, Supervisor},
         sweeper,
@@ -56,6 +57,8 @@ pub struct App {
     pub claims: Claims,
     /// Makes feeds.
     pub feeds: Feeds,
+    /// Which node holds whose session.
+    pub membership: Membership,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// The services behind all this.
@@ -120,6 +123,7 @@ impl Application {
             live.clone(),
             vec![Arc::new(subscriptions.clone()), models.clone()],
         );
+        let membership = Membership::alone("foryou", bus.partitions());
         let ingest_settings = IngestSettings { credit: config.bus.credit.count(), ..IngestSettings::default() };
         let parts = IngestParts {
             bus: bus.clone(),
@@ -128,6 +132,7 @@ impl Application {
             sessions: sessions.clone(),
             writer: writer.clone(),
             subscriptions,
+            membership: membership.clone(),
         };
         let (_ingest, ingest_service) = Ingest::new(ingest_settings, parts);
         let services = vec![
@@ -171,6 +176,7 @@ impl Application {
             writer,
             claims,
             feeds,
+            membership,
             metrics,
             supervisor,
         });
