@@ -122,6 +122,7 @@ impl Application {
             store.clone(),
             live.clone(),
             vec![Arc::new(subscriptions.clone()), models.clone()],
+            None,
         );
         let membership = Membership::alone("foryou", bus.partitions());
         let ingest_settings = IngestSettings { credit: config.bus.credit.count(), ..IngestSettings::default() };
