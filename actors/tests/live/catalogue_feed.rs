@@ -23,9 +23,11 @@ use super::{
     rig::{DEADLINE, video, video_id},
 };
 
+type Message = (Option<Box<str>>, Vec<u8>);
+
 /// A feed in memory, for any number of nodes.
 struct MemoryFeed {
-    log: Mutex<Vec<(Option<Box<str>>, Vec<u8>)>>,
+    log: Mutex<Vec<Message>>,
     len: watch::Sender<usize>,
 }
 
