@@ -13,6 +13,7 @@ use foryou_actors::{
     services::{
         catalogue::{self, CatalogueSettings, CatalogueWriter},
         ingest::{Ingest, IngestParts, IngestSettings},
+        membership::Membership,
         subscriptions::{SubscriptionSettings, Subscriptions},
         supervisor::{RestartPolicy, Supervisor},
         sweeper,
@@ -21,6 +22,8 @@ use foryou_actors::{
     sessions::{SessionSettings, Sessions},
     tallies,
 };
+
+use prometheus_client::metrics::counter::Counter;
 
 use crate::{
     clock::{Clock, Ids},
@@ -46,7 +49,9 @@ pub struct App {
     pub store: Arc<dyn FeatureStore>,
     /// The event bus.
     pub bus: Arc<dyn EventBus>,
-    /// Everybody's session.
+    /// Who answers for whom.
+    pub membership: Membership,
+    /// The sessions of this node's people.
     pub sessions: Sessions,
     /// The catalogue's one writer.
     pub catalogue: CatalogueWriter,
@@ -54,6 +59,8 @@ pub struct App {
     pub writer: FeatureWriter,
     /// The event ids that are being accepted, or were lately.
     pub claims: Claims,
+    /// Events that were accepted while the store could not say whether they are known.
+    pub unchecked: Counter,
     /// Makes feeds.
     pub feeds: Feeds,
     /// What is counted.
@@ -65,14 +72,35 @@ pub struct App {
 impl App {
     /// What keeps the server from doing its work: one line each.
     pub fn unready(&self) -> Vec<String> {
-        self.supervisor.unready()
+        let engines = [("store", self.store.trouble()), ("bus", self.bus.trouble())];
+        let troubles = engines.into_iter().filter_map(|(name, trouble)| Some(format!("{name}: {}", trouble?)));
+        self.supervisor.unready().into_iter().chain(troubles).collect()
+    }
+}
+
+/// What everything runs on.
+pub struct Engines {
+    /// The feature store.
+    pub store: Arc<dyn FeatureStore>,
+    /// The event bus.
+    pub bus: Arc<dyn EventBus>,
+    /// Who answers for whom.
+    pub membership: Membership,
+}
+
+impl Engines {
+    /// Opens what the configuration names.
+    pub async fn open(config: &Config) -> anyhow::Result<Self> {
+        let (store, bus) = (engines::open_store(config).await?, engines::open_bus(config).await?);
+        let membership = Membership::alone(&config.node_name(), bus.partitions());
+        Ok(Self { store, bus, membership })
     }
 }
 
 /// Starts everything as configured; `listener` is bound.
 pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Application> {
-    let (store, bus) = (engines::open_store(&config).await?, engines::open_bus(&config).await?);
-    Application::start_on(config, listener, store, bus).await
+    let engines = Engines::open(&config).await?;
+    Application::start_on(config, listener, engines).await
 }
 
 /// The running server: the engine, and HTTP in front of it.
@@ -87,12 +115,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 impl Application {
     /// Starts everything on engines that are open. `listener` is bound and takes connections from now on.
-    pub async fn start_on(
-        config: Config,
-        listener: TcpListener,
-        store: Arc<dyn FeatureStore>,
-        bus: Arc<dyn EventBus>,
-    ) -> anyhow::Result<Self> {
+    pub async fn start_on(config: Config, listener: TcpListener, engines: Engines) -> anyhow::Result<Self> {
+        let Engines { store, bus, membership } = engines;
         let (clock, ids, metrics) = (Clock::system(), Ids::unique(), Arc::new(Metrics::default()));
         let live = Arc::new(Live::default());
         catalogue::load(store.as_ref(), &live).await?;
@@ -158,6 +182,8 @@ impl Application {
             ids: ids.clone(),
             counts: Counts::new(&metrics),
         };
+        let unchecked =
+            metrics.counter("events_unchecked", "Events accepted without a look whether the store knows them");
         let claims = Claims::new(config.bus.max_depth.count());
         let app = Data::new(App {
             config,
@@ -166,10 +192,12 @@ impl Application {
             live,
             store,
             bus,
+            membership,
             sessions,
             catalogue,
             writer,
             claims,
+            unchecked,
             feeds,
             metrics,
             supervisor,

@@ -2,6 +2,7 @@
 
 pub mod catalogue;
 pub mod ingest;
+pub mod membership;
 pub mod queue;
 pub mod status;
 pub mod subscriptions;
