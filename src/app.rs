@@ -15,14 +15,13 @@ use foryou_actors::{
         ingest::{Ingest, IngestParts, IngestSettings},
         membership::Membership,
         subscriptions::{SubscriptionSettings, Subscriptions},
-        supervisor::{RestartPolicy, Supervisor},
+        supervisor::{RestartPolicy, ServiceSpec, Supervisor},
         sweeper,
         writer::{FeatureWriter, WriterSettings},
     },
     sessions::{SessionSettings, Sessions},
     tallies,
 };
-
 use prometheus_client::metrics::counter::Counter;
 
 use crate::{
@@ -49,8 +48,6 @@ pub struct App {
     pub store: Arc<dyn FeatureStore>,
     /// The event bus.
     pub bus: Arc<dyn EventBus>,
-    /// Who answers for whom.
-    pub membership: Membership,
     /// The sessions of this node's people.
     pub sessions: Sessions,
     /// The catalogue's one writer.
@@ -63,6 +60,8 @@ pub struct App {
     pub unchecked: Counter,
     /// Makes feeds.
     pub feeds: Feeds,
+    /// Which node holds whose session.
+    pub membership: Membership,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// The services behind all this.
@@ -84,8 +83,10 @@ pub struct Engines {
     pub store: Arc<dyn FeatureStore>,
     /// The event bus.
     pub bus: Arc<dyn EventBus>,
-    /// Who answers for whom.
+    /// Which node holds whose session.
     pub membership: Membership,
+    /// What has to run before events are taken: the membership's service, where there are several nodes.
+    pub services: Vec<ServiceSpec>,
 }
 
 impl Engines {
@@ -93,7 +94,7 @@ impl Engines {
     pub async fn open(config: &Config) -> anyhow::Result<Self> {
         let (store, bus) = (engines::open_store(config).await?, engines::open_bus(config).await?);
         let membership = Membership::alone(&config.node_name(), bus.partitions());
-        Ok(Self { store, bus, membership })
+        Ok(Self { store, bus, membership, services: Vec::new() })
     }
 }
 
@@ -116,7 +117,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 impl Application {
     /// Starts everything on engines that are open. `listener` is bound and takes connections from now on.
     pub async fn start_on(config: Config, listener: TcpListener, engines: Engines) -> anyhow::Result<Self> {
-        let Engines { store, bus, membership } = engines;
+        let Engines { store, bus, membership, mut services } = engines;
         let (clock, ids, metrics) = (Clock::system(), Ids::unique(), Arc::new(Metrics::default()));
         let live = Arc::new(Live::default());
         catalogue::load(store.as_ref(), &live).await?;
@@ -152,9 +153,10 @@ impl Application {
             sessions: sessions.clone(),
             writer: writer.clone(),
             subscriptions,
+            membership: membership.clone(),
         };
         let (_ingest, ingest_service) = Ingest::new(ingest_settings, parts);
-        let services = vec![
+        services.extend([
             writer_service,
             sweeper::service(sessions.clone()),
             subscriptions_service,
@@ -168,7 +170,7 @@ impl Application {
                 Loading { threads: threads(config.server.workers.count()), ranker: config.models.ranker },
             ),
             IndexKeeper::spec(models.clone(), live.clone()),
-        ];
+        ]);
         let supervisor = Supervisor::start(RestartPolicy::default(), services).await?;
         let feeds = Feeds {
             live: live.clone(),
@@ -192,13 +194,13 @@ impl Application {
             live,
             store,
             bus,
-            membership,
             sessions,
             catalogue,
             writer,
             claims,
             unchecked,
             feeds,
+            membership,
             metrics,
             supervisor,
         });

@@ -6,6 +6,8 @@
 mod catalogue;
 #[path = "live/ingest.rs"]
 mod ingest;
+#[path = "live/membership.rs"]
+mod membership;
 #[path = "live/memory.rs"]
 mod memory;
 #[path = "live/rig.rs"]

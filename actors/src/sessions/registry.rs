@@ -348,6 +348,12 @@ impl Sessions {
         }
     }
 
+    /// [`Sessions::discard`] for everybody in memory of whom `which` holds.
+    pub async fn discard_where(&self, which: impl Fn(&UserId) -> bool) {
+        let users: Vec<UserId> = self.shared.residents.pin().keys().filter(|user| which(user)).cloned().collect();
+        self.discard(users).await;
+    }
+
     /// Figures as of now.
     pub fn stats(&self) -> SessionStats {
         let counters = &self.shared.counters;
