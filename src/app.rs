@@ -15,13 +15,14 @@ use foryou_actors::{
         ingest::{Ingest, IngestParts, IngestSettings},
         membership::Membership,
         subscriptions::{SubscriptionSettings, Subscriptions},
-        supervisor::{RestartPolicy, Supervisor},
+        supervisor::{RestartPolicy, ServiceSpec, Supervisor},
         sweeper,
         writer::{FeatureWriter, WriterSettings},
     },
     sessions::{SessionSettings, Sessions},
     tallies,
 };
+use prometheus_client::metrics::counter::Counter;
 
 use crate::{
     clock::{Clock, Ids},
@@ -47,7 +48,7 @@ pub struct App {
     pub store: Arc<dyn FeatureStore>,
     /// The event bus.
     pub bus: Arc<dyn EventBus>,
-    /// Everybody's session.
+    /// The sessions of this node's people.
     pub sessions: Sessions,
     /// The catalogue's one writer.
     pub catalogue: CatalogueWriter,
@@ -55,6 +56,8 @@ pub struct App {
     pub writer: FeatureWriter,
     /// The event ids that are being accepted, or were lately.
     pub claims: Claims,
+    /// Events that were accepted while the store could not say whether they are known.
+    pub unchecked: Counter,
     /// Makes feeds.
     pub feeds: Feeds,
     /// Which node holds whose session.
@@ -68,14 +71,37 @@ pub struct App {
 impl App {
     /// What keeps the server from doing its work: one line each.
     pub fn unready(&self) -> Vec<String> {
-        self.supervisor.unready()
+        let engines = [("store", self.store.trouble()), ("bus", self.bus.trouble())];
+        let troubles = engines.into_iter().filter_map(|(name, trouble)| Some(format!("{name}: {}", trouble?)));
+        self.supervisor.unready().into_iter().chain(troubles).collect()
+    }
+}
+
+/// What everything runs on.
+pub struct Engines {
+    /// The feature store.
+    pub store: Arc<dyn FeatureStore>,
+    /// The event bus.
+    pub bus: Arc<dyn EventBus>,
+    /// Which node holds whose session.
+    pub membership: Membership,
+    /// What has to run before events are taken: the membership's service, where there are several nodes.
+    pub services: Vec<ServiceSpec>,
+}
+
+impl Engines {
+    /// Opens what the configuration names.
+    pub async fn open(config: &Config) -> anyhow::Result<Self> {
+        let (store, bus) = (engines::open_store(config).await?, engines::open_bus(config).await?);
+        let membership = Membership::alone(&config.node_name(), bus.partitions());
+        Ok(Self { store, bus, membership, services: Vec::new() })
     }
 }
 
 /// Starts everything as configured; `listener` is bound.
 pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Application> {
-    let (store, bus) = (engines::open_store(&config).await?, engines::open_bus(&config).await?);
-    Application::start_on(config, listener, store, bus).await
+    let engines = Engines::open(&config).await?;
+    Application::start_on(config, listener, engines).await
 }
 
 /// The running server: the engine, and HTTP in front of it.
@@ -90,12 +116,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 impl Application {
     /// Starts everything on engines that are open. `listener` is bound and takes connections from now on.
-    pub async fn start_on(
-        config: Config,
-        listener: TcpListener,
-        store: Arc<dyn FeatureStore>,
-        bus: Arc<dyn EventBus>,
-    ) -> anyhow::Result<Self> {
+    pub async fn start_on(config: Config, listener: TcpListener, engines: Engines) -> anyhow::Result<Self> {
+        let Engines { store, bus, membership, mut services } = engines;
         let (clock, ids, metrics) = (Clock::system(), Ids::unique(), Arc::new(Metrics::default()));
         let live = Arc::new(Live::default());
         catalogue::load(store.as_ref(), &live).await?;
@@ -124,7 +146,6 @@ impl Application {
             vec![Arc::new(subscriptions.clone()), models.clone()],
             None,
         );
-        let membership = Membership::alone("foryou", bus.partitions());
         let ingest_settings = IngestSettings { credit: config.bus.credit.count(), ..IngestSettings::default() };
         let parts = IngestParts {
             bus: bus.clone(),
@@ -136,7 +157,7 @@ impl Application {
             membership: membership.clone(),
         };
         let (_ingest, ingest_service) = Ingest::new(ingest_settings, parts);
-        let services = vec![
+        services.extend([
             writer_service,
             sweeper::service(sessions.clone()),
             subscriptions_service,
@@ -150,7 +171,7 @@ impl Application {
                 Loading { threads: threads(config.server.workers.count()), ranker: config.models.ranker },
             ),
             IndexKeeper::spec(models.clone(), live.clone()),
-        ];
+        ]);
         let supervisor = Supervisor::start(RestartPolicy::default(), services).await?;
         let feeds = Feeds {
             live: live.clone(),
@@ -164,6 +185,8 @@ impl Application {
             ids: ids.clone(),
             counts: Counts::new(&metrics),
         };
+        let unchecked =
+            metrics.counter("events_unchecked", "Events accepted without a look whether the store knows them");
         let claims = Claims::new(config.bus.max_depth.count());
         let app = Data::new(App {
             config,
@@ -176,6 +199,7 @@ impl Application {
             catalogue,
             writer,
             claims,
+            unchecked,
             feeds,
             membership,
             metrics,

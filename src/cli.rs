@@ -19,6 +19,7 @@ pub mod evaluate;
 pub mod import;
 pub mod metrics;
 pub mod migrate;
+pub mod nodes;
 pub mod output;
 pub mod recommend;
 pub mod release;
@@ -59,6 +60,8 @@ enum Command {
     Release(release::Action),
     /// Create what the store and the bus need: keyspace, tables, queues.
     Migrate,
+    /// List the nodes that run, and what each holds.
+    Nodes,
     /// Measure: one JSON object with machine, versions and settings.
     #[command(subcommand)]
     Bench(bench::Benchmark),
@@ -124,6 +127,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Recommend(args) => recommend::run(args, &context),
         Command::Release(action) => release::run(action, &context),
         Command::Migrate => migrate::run(&context),
+        Command::Nodes => nodes::run(&context),
         Command::Bench(benchmark) => bench::run(benchmark, &context),
         Command::Config(action) => config::run(action, &context),
     }

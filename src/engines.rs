@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::bail;
-use foryou_actors::ports::{bus::EventBus, store::FeatureStore};
+use foryou_actors::ports::{bus::EventBus, cluster::Cluster, store::FeatureStore};
 
 use crate::{
     brokers::embedded::{BusSettings, EmbeddedBus},
@@ -15,6 +15,14 @@ use crate::{
 pub async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn FeatureStore>> {
     match config.store.kind {
         StoreKind::Embedded => Ok(Arc::new(EmbeddedStore::open(&config.data.dir.join("store"))?)),
+        StoreKind::Scylla => bail!("store.kind scylla is not in this build"),
+    }
+}
+
+/// Opens the list of nodes, where the store is one that nodes share.
+pub async fn open_cluster(config: &Config) -> anyhow::Result<Option<Arc<dyn Cluster>>> {
+    match config.store.kind {
+        StoreKind::Embedded => Ok(None),
         StoreKind::Scylla => bail!("store.kind scylla is not in this build"),
     }
 }

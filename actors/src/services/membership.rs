@@ -144,6 +144,26 @@ impl Membership {
         (handle, spec)
     }
 
+    /// A view that stays as it is: what these others do not hold, this node does. For tests of what asks.
+    #[cfg(feature = "contract")]
+    pub fn fixed(name: &str, partitions: u16, others: Vec<Node>) -> Self {
+        let holder = |partition| others.iter().position(|node| node.held.contains(partition));
+        let holders: Vec<Option<usize>> = (0..partitions).map(holder).collect();
+        let held: Partitions =
+            (0..).zip(&holders).filter(|(_, holder)| holder.is_none()).map(|(partition, _)| partition).collect();
+        Self(Arc::new(Shared {
+            name: name.into(),
+            partitions,
+            alone: false,
+            view: ArcSwap::from_pointee(View { nodes: others, holders }),
+            wanted: watch::Sender::new(held.clone()),
+            held: ArcSwap::from_pointee(held),
+            holding: Mutex::new(()),
+            changed: Notify::new(),
+            takeovers: AtomicU64::new(0),
+        }))
+    }
+
     /// This node's name.
     pub fn name(&self) -> &str {
         &self.0.name
