@@ -1,6 +1,12 @@
 //! What services keep up to date and every request reads: the catalogue and the statistics of this node.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
 
 use arc_swap::{ArcSwap, Guard};
 use foryou_schemas::Event;
@@ -27,6 +33,8 @@ pub struct Live {
     pub statistics: RwLock<Statistics>,
     /// Where several owners count: the parts of `statistics`. Locked before it.
     shares: Mutex<Option<Shares>>,
+    /// How often counting began anew.
+    generation: AtomicU64,
     surfaces: ArcSwap<Dictionary<Box<str>>>,
     surfaces_writer: Mutex<()>,
 }
@@ -39,6 +47,7 @@ impl Default for Live {
             catalogue: ArcSwap::default(),
             statistics: RwLock::default(),
             shares: Mutex::default(),
+            generation: AtomicU64::new(0),
             surfaces: ArcSwap::from_pointee(surfaces),
             surfaces_writer: Mutex::new(()),
         }
@@ -90,6 +99,12 @@ impl Live {
             *shares = Some(Shares::of(own.clone()));
         }
         *statistics = own;
+        self.generation.fetch_add(1, Relaxed);
+    }
+
+    /// Changes when counting begins anew from the store: what [`Live::changes_since`] told before then does not go on.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Relaxed)
     }
 
     /// Takes in what another owner counted in all.

@@ -75,7 +75,14 @@ pub async fn restore(store: &dyn FeatureStore, live: &Live) -> Result<usize, Sto
         })
         .await?;
     own.set_order(order);
-    let mut foreign: HashMap<Box<str>, Vec<(Entity, Tally)>> = HashMap::new();
+    live.restart(own);
+    Ok(count + refresh_foreign(store, live).await?)
+}
+
+/// Takes in what the store holds of all other owners. Returns how many tallies there are.
+pub async fn refresh_foreign(store: &dyn FeatureStore, live: &Live) -> Result<usize, StoreError> {
+    let catalogue = live.catalogue_full();
+    let (mut foreign, mut count) = (HashMap::<Box<str>, Vec<(Entity, Tally)>>::new(), 0);
     store
         .scan_foreign_tallies(&mut |(owner, name, bytes)| {
             if let Some(entity) = entity(&name, &catalogue, live) {
@@ -85,7 +92,6 @@ pub async fn restore(store: &dyn FeatureStore, live: &Live) -> Result<usize, Sto
             Ok(())
         })
         .await?;
-    live.restart(own);
     for (owner, tallies) in foreign {
         live.set_foreign(&owner, &tallies);
     }
