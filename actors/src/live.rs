@@ -91,6 +91,23 @@ impl Live {
         (first_order, tallies)
     }
 
+    /// Folds one applied event in, and names the entities it changed.
+    pub fn count_one(&self, applied: &Applied, entry: &Entry, country: Option<[u8; 2]>) -> Vec<Entity> {
+        let mut shares = self.shares.lock();
+        let mut statistics = self.statistics.write();
+        let order = statistics.order() + 1;
+        if let Some(shares) = &mut *shares {
+            shares.apply(order, applied, entry, country);
+        }
+        statistics.apply(order, applied, entry, country)
+    }
+
+    /// What this node counted in all of an entity: what its owner stores.
+    pub fn own(&self, entity: Entity) -> Tally {
+        let shares = self.shares.lock();
+        shares.as_ref().map_or_else(|| self.statistics.read().tally(entity), |shares| shares.own(entity))
+    }
+
     /// Begins with what this owner counted, as read from the store; of the others nothing is known yet.
     pub(crate) fn restart(&self, own: Statistics) {
         let mut shares = self.shares.lock();
