@@ -12,7 +12,9 @@ use foryou_actors::{
     ports::{bus::EventBus, store::FeatureStore},
     services::{
         catalogue::{self, CatalogueSettings, CatalogueWriter},
+        catalogue_feed,
         ingest::{Ingest, IngestParts, IngestSettings},
+        membership::Membership,
         subscriptions::{SubscriptionSettings, Subscriptions},
         supervisor::{RestartPolicy, Supervisor},
         sweeper,
@@ -21,11 +23,13 @@ use foryou_actors::{
     sessions::{SessionSettings, Sessions},
     tallies,
 };
+use prometheus_client::metrics::counter::Counter;
 
 use crate::{
     clock::{Clock, Ids},
     config::{Config, threads},
-    engines,
+    engines::Engines,
+    exchange,
     feed::{Feeds, counts::Counts, pipeline::Pipeline, trends::Popular},
     http::{self, Claims},
     models::{IndexKeeper, Loading, Models, ReleaseLoader, Releases},
@@ -46,7 +50,7 @@ pub struct App {
     pub store: Arc<dyn FeatureStore>,
     /// The event bus.
     pub bus: Arc<dyn EventBus>,
-    /// Everybody's session.
+    /// The sessions of this node's people.
     pub sessions: Sessions,
     /// The catalogue's one writer.
     pub catalogue: CatalogueWriter,
@@ -54,8 +58,12 @@ pub struct App {
     pub writer: FeatureWriter,
     /// The event ids that are being accepted, or were lately.
     pub claims: Claims,
+    /// Events that were accepted while the store could not say whether they are known.
+    pub unchecked: Counter,
     /// Makes feeds.
     pub feeds: Feeds,
+    /// Which node holds whose session.
+    pub membership: Membership,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// The services behind all this.
@@ -65,14 +73,16 @@ pub struct App {
 impl App {
     /// What keeps the server from doing its work: one line each.
     pub fn unready(&self) -> Vec<String> {
-        self.supervisor.unready()
+        let engines = [("store", self.store.trouble()), ("bus", self.bus.trouble())];
+        let troubles = engines.into_iter().filter_map(|(name, trouble)| Some(format!("{name}: {}", trouble?)));
+        self.supervisor.unready().into_iter().chain(troubles).collect()
     }
 }
 
 /// Starts everything as configured; `listener` is bound.
 pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Application> {
-    let (store, bus) = (engines::open_store(&config).await?, engines::open_bus(&config).await?);
-    Application::start_on(config, listener, store, bus).await
+    let engines = Engines::open(&config, listener.local_addr()?).await?;
+    Application::start_on(config, listener, engines).await
 }
 
 /// The running server: the engine, and HTTP in front of it.
@@ -87,12 +97,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 impl Application {
     /// Starts everything on engines that are open. `listener` is bound and takes connections from now on.
-    pub async fn start_on(
-        config: Config,
-        listener: TcpListener,
-        store: Arc<dyn FeatureStore>,
-        bus: Arc<dyn EventBus>,
-    ) -> anyhow::Result<Self> {
+    pub async fn start_on(config: Config, listener: TcpListener, engines: Engines) -> anyhow::Result<Self> {
+        let Engines { store, bus, cluster, feed, membership, mut services } = engines;
         let (clock, ids, metrics) = (Clock::system(), Ids::unique(), Arc::new(Metrics::default()));
         let live = Arc::new(Live::default());
         catalogue::load(store.as_ref(), &live).await?;
@@ -119,6 +125,7 @@ impl Application {
             store.clone(),
             live.clone(),
             vec![Arc::new(subscriptions.clone()), models.clone()],
+            feed.clone(),
         );
         let ingest_settings = IngestSettings { credit: config.bus.credit.count(), ..IngestSettings::default() };
         let parts = IngestParts {
@@ -128,9 +135,10 @@ impl Application {
             sessions: sessions.clone(),
             writer: writer.clone(),
             subscriptions,
+            membership: membership.clone(),
         };
         let (_ingest, ingest_service) = Ingest::new(ingest_settings, parts);
-        let services = vec![
+        services.extend([
             writer_service,
             sweeper::service(sessions.clone()),
             subscriptions_service,
@@ -144,7 +152,15 @@ impl Application {
                 Loading { threads: threads(config.server.workers.count()), ranker: config.models.ranker },
             ),
             IndexKeeper::spec(models.clone(), live.clone()),
-        ];
+        ]);
+        if let Some(feed) = feed {
+            services.push(catalogue_feed::service(feed, catalogue.clone(), cluster, membership.name()));
+        }
+        if !membership.is_alone() {
+            live.share();
+            let every = config.cluster.statistics_ms.millis();
+            services.push(exchange::service(membership.clone(), live.clone(), store.clone(), every));
+        }
         let supervisor = Supervisor::start(RestartPolicy::default(), services).await?;
         let feeds = Feeds {
             live: live.clone(),
@@ -158,6 +174,8 @@ impl Application {
             ids: ids.clone(),
             counts: Counts::new(&metrics),
         };
+        let unchecked =
+            metrics.counter("events_unchecked", "Events accepted without a look whether the store knows them");
         let claims = Claims::new(config.bus.max_depth.count());
         let app = Data::new(App {
             config,
@@ -170,7 +188,9 @@ impl Application {
             catalogue,
             writer,
             claims,
+            unchecked,
             feeds,
+            membership,
             metrics,
             supervisor,
         });

@@ -19,6 +19,7 @@ pub mod evaluate;
 pub mod import;
 pub mod metrics;
 pub mod migrate;
+pub mod nodes;
 pub mod output;
 pub mod recommend;
 pub mod release;
@@ -59,6 +60,8 @@ enum Command {
     Release(release::Action),
     /// Create what the store and the bus need: keyspace, tables, queues.
     Migrate,
+    /// List the nodes that run, and what each holds.
+    Nodes,
     /// Measure: one JSON object with machine, versions and settings.
     #[command(subcommand)]
     Bench(bench::Benchmark),
@@ -82,6 +85,22 @@ impl Context {
         tokio::runtime::Runtime::new()?.block_on(async {
             let store = engines::open_store(&self.config).await?;
             work(store.as_ref()).await
+        })
+    }
+
+    /// Refuses what must not happen while servers apply events to a store that they share.
+    pub fn without_nodes(&self, what: &str) -> anyhow::Result<()> {
+        tokio::runtime::Runtime::new()?.block_on(async {
+            let Some(cluster) = engines::open_cluster(&self.config).await? else { return Ok(()) };
+            let nodes = cluster.nodes().await?;
+            let names: Vec<&str> = nodes.iter().map(|node| &*node.name).collect();
+            anyhow::ensure!(
+                nodes.is_empty(),
+                "{what} changes people's sessions behind the back of the servers that run ({}); stop them first (one that was killed \
+                 is on the list for some seconds more), or send events to the bus or to POST /v1/events",
+                names.join(", ")
+            );
+            Ok(())
         })
     }
 
@@ -124,6 +143,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Recommend(args) => recommend::run(args, &context),
         Command::Release(action) => release::run(action, &context),
         Command::Migrate => migrate::run(&context),
+        Command::Nodes => nodes::run(&context),
         Command::Bench(benchmark) => bench::run(benchmark, &context),
         Command::Config(action) => config::run(action, &context),
     }

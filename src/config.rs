@@ -91,6 +91,22 @@ impl Config {
         shown
     }
 
+    /// Where the other nodes reach this one: `host:port`.
+    pub fn advertised(&self) -> String {
+        match self.cluster.advertise.as_str() {
+            "" => self.server.bind.to_string(),
+            advertise => advertise.to_owned(),
+        }
+    }
+
+    /// This node's name: stable over restarts, unique in the cluster.
+    pub fn node_name(&self) -> String {
+        match self.cluster.node.as_str() {
+            "" => self.advertised(),
+            node => node.to_owned(),
+        }
+    }
+
     /// What is in force, as TOML: with secrets, so for files that only foryou reads.
     pub fn to_toml(&self) -> Result<String, ConfigError> {
         toml::to_string(self).map_err(|e| ConfigError::Defaults(e.to_string()))

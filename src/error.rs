@@ -142,7 +142,8 @@ impl Problem {
         self.0.cause.as_deref()
     }
 
-    fn away(what: &str, cause: impl fmt::Display) -> Self {
+    /// Something that the server needs does not answer. The cause is for the log only.
+    pub fn away(what: &str, cause: impl fmt::Display) -> Self {
         Self::overloaded(what, RETRY_AFTER).with(|d| d.cause = Some(cause.to_string()))
     }
 

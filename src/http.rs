@@ -4,13 +4,17 @@ mod around;
 mod claims;
 mod events;
 mod feed;
+mod forward;
 mod health;
 mod history;
 mod input;
 mod items;
 mod metrics;
+mod patience;
+mod peers;
 mod results;
 mod similar;
+pub mod tallies;
 mod trending;
 mod user;
 mod users;
@@ -20,7 +24,7 @@ mod videos;
 use std::net::TcpListener;
 
 use actix_web::{
-    App as Web, HttpRequest, HttpServer, Responder, Route,
+    App as Web, HttpRequest, HttpServer, Resource, Responder, Route,
     dev::Server,
     guard::fn_guard,
     http::Method,
@@ -31,7 +35,9 @@ use actix_web::{
 use crate::{app::App, config, error::Problem};
 use around::InFlight;
 pub use claims::Claims;
+use forward::Forwarder;
 use input::BodyLimits;
+pub use peers::Peers;
 
 /// Serves `app` on `listener` until the server's handle is told to stop; then requests at work are finished first.
 ///
@@ -46,6 +52,8 @@ pub fn serve(app: Data<App>, listener: TcpListener) -> std::io::Result<Server> {
     let metrics = Data::from(app.metrics.clone());
     let server = HttpServer::new(move || {
         Web::new()
+            // One for each worker.
+            .app_data(Data::new(Forwarder::new(app.membership.name(), &app.metrics)))
             .app_data(app.clone())
             .app_data(metrics.clone())
             .app_data(in_flight.clone())
@@ -69,13 +77,13 @@ pub fn serve(app: Data<App>, listener: TcpListener) -> std::io::Result<Server> {
 fn routes(web: &mut ServiceConfig) {
     route(web, "/v1/events", [(Method::POST, web::to(events::post))]);
     route(web, "/v1/users", [(Method::POST, web::to(users::post))]);
-    route(
+    about_person(
         web,
         "/v1/users/{id}",
         [(Method::PUT, web::to(user::put)), (Method::GET, web::to(user::get)), (Method::DELETE, web::to(user::delete))],
     );
-    route(web, "/v1/users/{id}/feed", [(Method::GET, web::to(feed::get))]);
-    route(web, "/v1/users/{id}/history", [(Method::GET, web::to(history::get))]);
+    about_person(web, "/v1/users/{id}/feed", [(Method::GET, web::to(feed::get))]);
+    about_person(web, "/v1/users/{id}/history", [(Method::GET, web::to(history::get))]);
     route(web, "/v1/videos", [(Method::POST, web::to(videos::post))]);
     route(
         web,
@@ -88,22 +96,32 @@ fn routes(web: &mut ServiceConfig) {
     );
     route(web, "/v1/videos/{id}/similar", [(Method::GET, web::to(similar::get))]);
     route(web, "/v1/trending", [(Method::GET, web::to(trending::get))]);
+    route(web, tallies::PATH, [(Method::GET, web::to(tallies::get))]);
     route(web, "/healthz", [(Method::GET, web::to(health::healthz))]);
     route(web, "/readyz", [(Method::GET, web::to(health::readyz))]);
     route(web, "/metrics", [(Method::GET, web::to(metrics::get))]);
 }
 
-/// A path with its methods; any other method is refused with the list of them.
 fn route<const N: usize>(web: &mut ServiceConfig, path: &str, methods: [(Method, Route); N]) {
+    web.service(resource(path, methods));
+}
+
+/// A route whose `{id}` is a person: answered by the node that holds the person.
+fn about_person<const N: usize>(web: &mut ServiceConfig, path: &str, methods: [(Method, Route); N]) {
+    web.service(resource(path, methods).wrap(from_fn(forward::to_home)));
+}
+
+/// A path with its methods; any other method is refused with the list of them.
+fn resource<const N: usize>(path: &str, methods: [(Method, Route); N]) -> Resource {
     let allow = methods.each_ref().map(|(method, _)| method.as_str()).join(", ");
     let mut resource = web::resource(path);
     for (method, route) in methods {
         resource = resource.route(route.guard(fn_guard(move |context| context.head().method == method)));
     }
-    web.service(resource.default_service(web::to(move |request: HttpRequest| {
+    resource.default_service(web::to(move |request: HttpRequest| {
         let problem = Problem::method(request.method().as_str(), allow.clone());
         async move { Err::<String, _>(problem) }
-    })));
+    }))
 }
 
 async fn no_route(request: HttpRequest) -> impl Responder {

@@ -4,8 +4,12 @@
 
 #[path = "live/catalogue.rs"]
 mod catalogue;
+#[path = "live/catalogue_feed.rs"]
+mod catalogue_feed;
 #[path = "live/ingest.rs"]
 mod ingest;
+#[path = "live/membership.rs"]
+mod membership;
 #[path = "live/memory.rs"]
 mod memory;
 #[path = "live/rig.rs"]

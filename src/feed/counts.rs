@@ -13,7 +13,7 @@ use super::{
 use crate::telemetry::{Histogram, Metrics};
 
 /// Beside the sources, what can fall back: the words before the colon in `degraded`.
-const STAGES: [&str; 6] = ["after", "session", "models", "user_tower", "features", "ranker"];
+const STAGES: [&str; 7] = ["owner", "after", "session", "models", "user_tower", "features", "ranker"];
 
 /// The counters of the feed.
 pub struct Counts {

@@ -44,6 +44,9 @@ pub struct FeedRequest {
     pub surface: Option<Box<str>>,
     /// Where the person is now.
     pub country: Option<Country>,
+    /// Why the person's session is not to be asked: this node does not hold it, and who does cannot answer. The feed is made from
+    /// what the store has, and no session hears of it.
+    pub elsewhere: Option<Box<str>>,
 }
 
 /// Makes feeds.
@@ -74,7 +77,10 @@ impl Feeds {
     /// A feed. It always succeeds: what fails is left out and said in `degraded`.
     pub async fn feed(&self, asked: FeedRequest) -> Feed {
         let mut times = StageTimes::start();
-        let (session, mut degraded) = self.session(&asked).await;
+        let (session, mut degraded) = match &asked.elsewhere {
+            Some(reason) => self.stored_session(&asked, reason).await,
+            None => self.session(&asked).await,
+        };
         times.end(Stage::Session);
         let (id, now) = (self.ids.feed(), self.clock.now());
         let request = Request::new(Parts {
@@ -97,7 +103,9 @@ impl Feeds {
         let surface = asked.surface.as_deref().unwrap_or(DEFAULT_SURFACE);
         let record = ServedFeed::new(&request, &release, surface, &made.items, &made.features);
         self.writer.log_impression(record.stored(asked.user.clone(), id.clone(), now));
-        self.sessions.served(&asked.user, made.items.iter().map(|item| item.video).collect(), now);
+        if asked.elsewhere.is_none() {
+            self.sessions.served(&asked.user, made.items.iter().map(|item| item.video).collect(), now);
+        }
         let items = dress(&request, &made, asked.explain);
         self.counts.feed(&times, &made, answer.elapsed(), &degraded);
         let took_ms = (times.since_start().as_secs_f64() * 1e6).round() / 1e3;
@@ -158,6 +166,32 @@ impl Feeds {
             Ok(Err(error)) => (Arc::default(), vec![format!("session: {error}")]),
             Err(_) => (Arc::default(), vec!["session: timeout".to_owned()]),
         }
+    }
+
+    /// The session as the store has it, and why that has to do.
+    async fn stored_session(&self, asked: &FeedRequest, reason: &str) -> (Arc<SessionState>, Vec<String>) {
+        let mut degraded = vec![reason.to_owned()];
+        let peek = async {
+            let state = self.sessions.peek(&asked.user).await?;
+            match &asked.after {
+                Some((event, _)) if !state.applied_lately(event_hash(event.as_str())) => {
+                    // Applied so long ago that the session forgot the id, or since it was read.
+                    match self.sessions.is_stored(event).await {
+                        true => self.sessions.peek(&asked.user).await.map(|state| (state, true)),
+                        false => Ok((state, false)),
+                    }
+                }
+                _ => Ok((state, true)),
+            }
+        };
+        let (state, fell_back) = match tokio::time::timeout(self.settings.session_budget_ms.millis(), peek).await {
+            Ok(Ok((state, true))) => (state, None),
+            Ok(Ok((state, false))) => (state, Some("after: not in the store yet".to_owned())),
+            Ok(Err(error)) => (Arc::default(), Some(format!("session: {error}"))),
+            Err(_) => (Arc::default(), Some("session: timeout".to_owned())),
+        };
+        degraded.extend(fell_back);
+        (state, degraded)
     }
 }
 

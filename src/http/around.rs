@@ -57,11 +57,13 @@ impl Drop for Entered {
 
 /// The middleware.
 pub async fn around(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let began = Instant::now();
     let id = RequestId::or_new(request.headers().get(RequestId::HEADER));
+    // For whoever passes the request on.
+    request.headers_mut().insert(RequestId::HEADER, id.header());
     let span = tracing::info_span!("request", %id, method = %request.method(), path = request.path());
     let metrics = request.app_data::<Data<Metrics>>().cloned();
     let method = method_name(request.method());

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
+use foryou_actors::services::membership::Home;
 use foryou_schemas::{User, UserId};
 use serde::Serialize;
 
 use super::{
     around::json,
+    forward,
     input::{Body, id},
+    patience::patiently,
 };
 use crate::{app::App, error::Problem};
 
@@ -24,21 +27,36 @@ pub async fn put(app: Data<App>, request: HttpRequest, Body(body): Body) -> Resu
     let id = id(&request, UserId::new)?;
     let user = User::parse(&body)?;
     let profile = (id.clone(), user);
-    let new = app.store.put_users(std::slice::from_ref(&profile)).await?;
-    app.sessions.set_profile(&id, &profile.1).await?;
+    let new = set(&app, std::slice::from_ref(&profile)).await?;
     let status = if new.first() == Some(&true) { StatusCode::CREATED } else { StatusCode::OK };
     json(status, &Document { id: &id, user: &profile.1 })
+}
+
+/// Writes profiles of people whose home is here: to the store, and to those of their sessions that are in memory. Returns for each
+/// whether it is new.
+pub async fn set(app: &App, profiles: &[(UserId, User)]) -> Result<Vec<bool>, Problem> {
+    let new = patiently(app.store.put_users(profiles)).await?;
+    for (id, user) in profiles {
+        app.sessions.set_profile(id, user).await?;
+        // Whoever took the person over meanwhile may have read the old one.
+        if app.membership.home(id) != Home::Here {
+            return Err(forward::nobody("owner: it moved on meanwhile", None));
+        }
+    }
+    Ok(new)
 }
 
 /// The profile; an empty one for a person who is known by events only.
 pub async fn get(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let id = id(&request, UserId::new)?;
-    let user = app.store.user(&id).await?.ok_or_else(|| Problem::unknown("user", &id))?;
+    let user = patiently(app.store.user(&id)).await?.ok_or_else(|| Problem::unknown("user", &id))?;
     json(StatusCode::OK, &Document { id: &id, user: &user })
 }
 
 /// How long an erasure waits for what the person did before it.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long it may take in all.
+pub const ERASED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Erases the person everywhere. What was accepted before is applied first, or it would bring the person back.
 pub async fn delete(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {

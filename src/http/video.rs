@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::{
     around::json,
     input::{Body, id},
+    patience::patiently,
 };
 use crate::{app::App, error::Problem};
 
@@ -63,7 +64,7 @@ pub async fn put(app: Data<App>, request: HttpRequest, Body(body): Body) -> Resu
     let id = id(&request, VideoId::new)?;
     let video = Video::parse(&body)?;
     let before = find(&app.live.catalogue(), &id).is_ok();
-    let put = app.catalogue.put_videos(vec![(id.clone(), video)]).await?;
+    let put = patiently(app.catalogue.put_videos(vec![(id.clone(), video)])).await?;
     let number = put.first().map(|(number, _)| *number).ok_or_else(|| Problem::internal("no answer for a video"))?;
     document(&app, &id, number, if before { StatusCode::OK } else { StatusCode::CREATED })
 }
@@ -79,7 +80,7 @@ pub async fn get(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, P
 pub async fn delete(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let id = id(&request, VideoId::new)?;
     find(&app.live.catalogue(), &id)?;
-    app.catalogue.remove(id).await?;
+    patiently(app.catalogue.remove(id)).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -5,6 +5,7 @@ use foryou_schemas::{Video, VideoId, event::MAX_BATCH, object};
 
 use super::{
     input::Body,
+    patience::patiently,
     results::{Outcome, Status, answer},
 };
 use crate::{app::App, error::Problem};
@@ -25,7 +26,7 @@ pub async fn post(app: Data<App>, Body(body): Body) -> Result<HttpResponse, Prob
         })
         .collect();
     if !videos.is_empty() {
-        app.catalogue.put_videos(videos).await?;
+        patiently(app.catalogue.put_videos(videos)).await?;
     }
     answer("videos", &results)
 }

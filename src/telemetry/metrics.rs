@@ -59,6 +59,7 @@ pub struct Metrics {
     candidates: Family<Label, Counter>,
     removed: Family<Label, Counter>,
     overran: Family<Label, Counter>,
+    forwards: Family<Label, Buckets, Latency>,
 }
 
 impl Default for Metrics {
@@ -68,13 +69,15 @@ impl Default for Metrics {
         let stages = Family::new_with_constructor(Latency);
         let (degraded, candidates) = (Family::default(), Family::default());
         let (removed, overran) = (Family::default(), Family::default());
+        let forwards = Family::new_with_constructor(Latency);
         registry.register("http_request_seconds", "Requests by route and status", requests.clone());
         registry.register("feed_stage_seconds", "Time that a feed spent in each stage", stages.clone());
         registry.register("feed_degraded", "Feeds in which a stage fell back, by stage", degraded.clone());
         registry.register("feed_candidates", "Videos that each source brought", candidates.clone());
         registry.register("feed_removed", "Videos that each filter removed", removed.clone());
         registry.register("feed_overran", "Feeds in which a source took longer than it may", overran.clone());
-        Self { registry: Mutex::new(registry), requests, stages, degraded, candidates, removed, overran }
+        registry.register("forward_seconds", "Requests passed on to another node, by outcome", forwards.clone());
+        Self { registry: Mutex::new(registry), requests, stages, degraded, candidates, removed, overran, forwards }
     }
 }
 
@@ -108,6 +111,11 @@ impl Metrics {
     /// How often one source took longer than it may.
     pub fn overran(&self, source: &'static str) -> Counter {
         self.overran.get_or_create_owned(&[("source", source)])
+    }
+
+    /// The histogram of requests that were passed on to another node, with one outcome.
+    pub fn forward(&self, outcome: &'static str) -> Histogram {
+        Histogram(self.forwards.get_or_create_owned(&[("outcome", outcome)]))
     }
 
     /// A new counter.

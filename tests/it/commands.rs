@@ -76,3 +76,13 @@ fn a_store_that_a_server_holds_is_refused() {
     drop(server);
     foryou(dir.path(), "train", &[]).failed(1, "import data first");
 }
+
+#[test]
+fn one_node_has_no_others_to_list() {
+    let dir = TempDir::new().unwrap();
+    let said = foryou(dir.path(), "nodes", &[]);
+    assert!(said.code == Some(0) && said.out.contains("one node"), "{}{}", said.out, said.err);
+    let json = foryou(dir.path(), "nodes --json", &[]);
+    assert_eq!(serde_json::from_str::<Value>(&json.out).unwrap(), serde_json::json!({"nodes": []}));
+    assert!(std::fs::read_dir(dir.path()).unwrap().next().is_none());
+}

@@ -46,6 +46,22 @@ impl Partitions {
         self.0.iter().copied()
     }
 
+    /// Runs of neighbours, as `p00-p31` or `p40`, in ascending order: for people.
+    pub fn ranges(&self) -> Vec<String> {
+        let mut runs: Vec<(u16, u16)> = Vec::new();
+        for partition in self.iter() {
+            match runs.last_mut() {
+                Some((_, last)) if *last + 1 == partition => *last = partition,
+                _ => runs.push((partition, partition)),
+            }
+        }
+        let run = |(first, last): (u16, u16)| match first == last {
+            true => format!("p{first:02}"),
+            false => format!("p{first:02}-p{last:02}"),
+        };
+        runs.into_iter().map(run).collect()
+    }
+
     /// How many they are.
     pub fn len(&self) -> usize {
         self.0.len()
@@ -136,4 +152,18 @@ pub trait Subscription: Send {
 
     /// Settles a delivery that can never be applied: it is kept aside with the reason.
     async fn quarantine(&mut self, tag: u64, reason: &str) -> Result<(), BusError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitions_are_told_in_runs() {
+        let ranges = |partitions: &[u16]| partitions.iter().copied().collect::<Partitions>().ranges().join(" ");
+        assert_eq!(ranges(&[]), "");
+        assert_eq!(ranges(&[7]), "p07");
+        assert_eq!(ranges(&[3, 0, 1, 2, 5, 40, 41, 4095]), "p00-p03 p05 p40-p41 p4095");
+        assert_eq!(Partitions::all(64).ranges(), ["p00-p63"]);
+    }
 }

@@ -42,6 +42,9 @@ pub trait Cluster: Send + Sync + 'static {
     /// ([`StoreError::Fenced`]), and every batch of which it wrote a part is in the store as a whole. Any number of nodes may do it at once.
     async fn take_over(&self, owner: &str) -> Result<(), StoreError>;
 
+    /// Everybody who ever wrote batches: what they left unfinished is finished by [`Cluster::take_over`].
+    async fn owners(&self) -> Result<Vec<Box<str>>, StoreError>;
+
     /// How far a node has read the catalogue feed (see [`super::catalogue::CatalogueFeed::follow`]).
     async fn catalogue_position(&self, node: &str) -> Result<Option<u64>, StoreError>;
 

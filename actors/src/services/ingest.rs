@@ -24,6 +24,7 @@ use tokio::time::Instant;
 
 use self::admission::{Admission, Admitted};
 use super::{
+    membership::Membership,
     subscriptions::Subscriptions,
     supervisor::{Context, Service, ServiceError, ServiceSpec},
     writer::FeatureWriter,
@@ -31,11 +32,10 @@ use super::{
 use crate::{
     live::Live,
     ports::{
-        bus::{BusError, Delivery, EventBus, Partitions, Subscription},
+        bus::{BusError, Delivery, EventBus, Partitions, Subscription, partition_of},
         store::{Activity, Batch, FeatureStore},
     },
     sessions::{AppliedEvents, SessionError, Sessions, state::Applied},
-    statistics::Entity,
     tallies,
 };
 
@@ -81,6 +81,8 @@ pub struct IngestParts {
     pub writer: FeatureWriter,
     /// Who hears of them.
     pub subscriptions: Subscriptions,
+    /// Which partitions are this node's.
+    pub membership: Membership,
 }
 
 /// Figures of ingest since the start.
@@ -128,6 +130,8 @@ impl Ingest {
             in_flight: HashSet::new(),
             unsettled: VecDeque::new(),
             deferred: VecDeque::new(),
+            open: HashMap::new(),
+            leaving: Partitions::default(),
             ticket: 0,
         });
         (handle, spec)
@@ -154,6 +158,10 @@ struct Worker {
     unsettled: VecDeque<Unsettled>,
     /// Deliveries to be given back, and when; in the order of time.
     deferred: VecDeque<(Instant, Vec<u64>)>,
+    /// Deliveries that are not settled, and their partitions.
+    open: HashMap<u64, u16>,
+    /// Partitions that this node lets go, once everything of them is settled.
+    leaving: Partitions,
     /// The latest ticket under which something was handed to the writer.
     ticket: u64,
 }
@@ -165,6 +173,14 @@ struct Unsettled {
     events: Vec<EventId>,
 }
 
+/// Why consuming came to an end.
+enum End {
+    /// The bus was closed or failed, or the service is to stop.
+    Bus(Result<(), BusError>),
+    /// Another node took over: what is in memory here is behind the store.
+    Fenced,
+}
+
 #[async_trait]
 impl Service for Worker {
     async fn run(&mut self, context: Context) -> Result<(), ServiceError> {
@@ -172,28 +188,33 @@ impl Service for Worker {
         context.ready();
         let mut pause = self.settings.retry_after;
         while !context.stop.is_requested() {
-            let consumed = match self
-                .parts
-                .bus
-                .subscribe(&Partitions::all(self.parts.bus.partitions()), self.settings.credit)
-                .await
-            {
+            let end = match self.subscribe().await {
                 Ok(mut subscription) => {
                     pause = self.settings.retry_after;
                     self.consume(&mut *subscription, &context).await?
                 }
-                Err(error) => Err(error),
+                Err(error) => End::Bus(Err(error)),
             };
             // Tags mean nothing to the next subscription, which delivers again what was not settled.
             self.deferred.clear();
+            self.open.clear();
             self.unsettled.iter_mut().for_each(|each| each.tags.clear());
-            if let Err(error) = consumed {
-                tracing::warn!(%error, "the event bus is away; trying again");
-                context.probe.note_error(error);
+            match end {
+                End::Bus(Ok(())) => {}
+                End::Bus(Err(error)) => {
+                    tracing::warn!(%error, "the event bus is away; trying again");
+                    context.probe.note_error(error);
+                }
+                End::Fenced => {
+                    tracing::warn!("another node took over what this one owned; beginning anew from the store");
+                    context.probe.note_error("another node took over");
+                    self.recover(&context).await?;
+                }
             }
             context.stop.pause(pause).await;
             pause = (pause * 2).min(self.settings.max_backoff);
         }
+        self.parts.membership.release_all();
         Ok(())
     }
 }
@@ -201,6 +222,13 @@ impl Service for Worker {
 impl Worker {
     /// Begins at what is durable: nothing is on its way to the store, no session is ahead of it, statistics are as stored.
     async fn recover(&mut self, context: &Context) -> Result<(), ServiceError> {
+        self.in_flight.clear();
+        self.unsettled.clear();
+        if *self.parts.writer.fenced().borrow() {
+            self.parts.membership.release_all();
+            self.parts.sessions.discard_where(|_| true).await;
+            self.parts.writer.resume();
+        }
         self.parts.writer.flush().await?;
         let ahead = std::mem::take(&mut *self.shared.unwritten.lock());
         self.parts.sessions.discard(ahead).await;
@@ -217,34 +245,97 @@ impl Worker {
         Ok(())
     }
 
+    /// Consumes what this node holds. Where it held it before, its sessions are as the store will be; nobody else had them.
+    async fn subscribe(&mut self) -> Result<Box<dyn Subscription>, BusError> {
+        self.leaving = Partitions::default();
+        self.parts.bus.subscribe(&self.parts.membership.held(), self.settings.credit).await
+    }
+
+    /// Takes on what this node is to hold, and lets go what it is not.
+    async fn change_hands(&mut self, wanted: &Partitions, subscription: &mut dyn Subscription) -> Result<(), BusError> {
+        let (parts, held) = (&self.parts, self.parts.membership.held());
+        let (partitions, leaving) = (parts.bus.partitions(), &mut self.leaving);
+        for partition in held.iter().filter(|partition| !wanted.contains(*partition)) {
+            if leaving.insert(partition) {
+                subscription.release(partition).await?;
+            }
+        }
+        let coming: Partitions = wanted.iter().filter(|partition| !held.contains(*partition)).collect();
+        if !coming.is_empty() && !parts.membership.is_alone() {
+            // Whatever is in memory of them is from before others had them.
+            parts.sessions.discard_where(|user| coming.contains(partition_of(user, partitions))).await;
+        }
+        for partition in coming.iter() {
+            subscription.hold(partition).await?;
+            parts.membership.hold(partition);
+        }
+        Ok(())
+    }
+
+    /// Gives partitions up of which everything is settled.
+    async fn hand_on(&mut self) -> Result<(), ServiceError> {
+        let busy: Partitions = self.open.values().copied().collect();
+        let done: Partitions = self.leaving.iter().filter(|partition| !busy.contains(*partition)).collect();
+        if done.is_empty() {
+            return Ok(());
+        }
+        let (parts, partitions) = (&self.parts, self.parts.bus.partitions());
+        // The next holder reads what is stored.
+        parts.writer.flush().await?;
+        parts.sessions.discard_where(|user| done.contains(partition_of(user, partitions))).await;
+        for partition in done.iter() {
+            self.leaving.remove(partition);
+            parts.membership.release(partition);
+        }
+        Ok(())
+    }
+
     /// Consumes until the bus is closed or fails, or until the service is to stop and everything is settled.
-    async fn consume(
-        &mut self,
-        subscription: &mut dyn Subscription,
-        context: &Context,
-    ) -> Result<Result<(), BusError>, ServiceError> {
+    async fn consume(&mut self, subscription: &mut dyn Subscription, context: &Context) -> Result<End, ServiceError> {
         let mut durable = self.parts.writer.tickets().subscribe();
+        let mut fenced = self.parts.writer.fenced();
+        let mut wanted = self.parts.membership.wanted();
+        wanted.mark_changed();
         loop {
             if let Err(error) = self.settle(subscription).await {
-                return Ok(Err(error));
+                return Ok(End::Bus(Err(error)));
+            }
+            if *fenced.borrow_and_update() {
+                return Ok(End::Fenced);
             }
             let stopping = context.stop.is_requested();
             if stopping && self.unsettled.is_empty() {
-                return Ok(Ok(()));
+                return Ok(End::Bus(Ok(())));
+            }
+            if !self.leaving.is_empty() {
+                self.hand_on().await?;
+            }
+            // One at a time: what is on its way out comes back only after it has left.
+            if wanted.has_changed()? && self.leaving.is_empty() && !stopping {
+                let wanted = wanted.borrow_and_update().clone();
+                if let Err(error) = self.change_hands(&wanted, subscription).await {
+                    return Ok(End::Bus(Err(error)));
+                }
+                continue;
             }
             let give_back = self.deferred.front().map_or_else(Instant::now, |(at, _)| *at);
             tokio::select! {
                 deliveries = subscription.next(self.settings.max_batch), if !stopping => {
                     let handled = match deliveries {
-                        Ok(deliveries) if deliveries.is_empty() => return Ok(Ok(())),
+                        Ok(deliveries) if deliveries.is_empty() => return Ok(End::Bus(Ok(()))),
                         Ok(deliveries) => self.handle(deliveries, subscription, context).await?,
                         Err(error) => Err(error),
                     };
                     if let Err(error) = handled {
-                        return Ok(Err(error));
+                        return Ok(End::Bus(Err(error)));
                     }
                 }
                 changed = durable.changed(), if !self.unsettled.is_empty() => changed?,
+                changed = wanted.changed(), if self.leaving.is_empty() && !stopping => {
+                    changed?;
+                    wanted.mark_changed();
+                }
+                changed = fenced.changed() => changed?,
                 () = tokio::time::sleep_until(give_back), if !self.deferred.is_empty() => {}
                 () = context.stop.requested(), if !stopping => {}
             }
@@ -263,11 +354,13 @@ impl Worker {
             });
         }
         if !tags.is_empty() {
+            tags.iter().for_each(|tag| _ = self.open.remove(tag));
             subscription.ack(&tags).await?;
         }
         let now = Instant::now();
         let due = self.deferred.partition_point(|(at, _)| *at <= now);
         for (_, tags) in self.deferred.drain(..due) {
+            tags.iter().for_each(|tag| _ = self.open.remove(tag));
             subscription.nack(&tags).await?;
         }
         Ok(())
@@ -280,6 +373,7 @@ impl Worker {
         context: &Context,
     ) -> Result<Result<(), BusError>, ServiceError> {
         let (started, count) = (Instant::now(), deliveries.len());
+        self.open.extend(deliveries.iter().map(|delivery| (delivery.tag, delivery.partition)));
         let mut admission = Admission::new(deliveries, &self.parts.live, Timestamp::now(), self.settings.retries);
         if let Err(error) = admission.dedupe(&self.in_flight, &*self.parts.store).await {
             context.probe.note_error(error);
@@ -300,6 +394,7 @@ impl Worker {
             self.deferred.push_back((Instant::now() + self.settings.retry_after, admission.again));
         }
         for (tag, reason) in admission.refused {
+            self.open.remove(&tag);
             if let Err(error) = subscription.quarantine(tag, &reason).await {
                 return Ok(Err(error));
             }
@@ -386,16 +481,8 @@ impl Worker {
         ticket: u64,
     ) -> Result<(), ServiceError> {
         let live = &self.parts.live;
-        let mut changed: HashSet<Entity> = HashSet::new();
-        let (first_order, tallies) = {
-            let mut statistics = live.statistics.write();
-            let first_order = statistics.order() + 1;
-            for (order, (each, applied, country)) in (first_order..).zip(&done) {
-                changed.extend(statistics.apply(order, applied, &each.incoming.entry, *country));
-            }
-            let tallies: Vec<_> = changed.into_iter().map(|entity| (entity, statistics.tally(entity))).collect();
-            (first_order, tallies)
-        };
+        let (first_order, tallies) =
+            live.count(done.iter().map(|(each, applied, country)| (applied, &each.incoming.entry, *country)));
         let catalogue = live.catalogue_full();
         let named = tallies
             .iter()

@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::{
-    sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot, watch},
     time::Instant,
 };
 
@@ -22,7 +22,7 @@ use super::{
     supervisor::{Context, Service, ServiceError, ServiceSpec},
     tickets::Tickets,
 };
-use crate::ports::store::{Batch, FeatureStore, Impression};
+use crate::ports::store::{Batch, FeatureStore, Impression, StoreError};
 
 /// How the writer works.
 #[derive(Debug, Clone, Copy)]
@@ -90,6 +90,8 @@ struct Shared {
     dropped_impressions: AtomicU64,
     /// Something arrived.
     arrived: Notify,
+    /// Another node took over: nothing is taken until [`FeatureWriter::resume`]. Changed under the lock of `jobs`.
+    fenced: watch::Sender<bool>,
 }
 
 struct Job {
@@ -114,6 +116,7 @@ impl FeatureWriter {
             impressions: Mutex::default(),
             dropped_impressions: AtomicU64::new(0),
             arrived: Notify::new(),
+            fenced: watch::Sender::new(false),
         }));
         let (jobs, impressions, writer) = (handle.clone(), handle.clone(), handle.clone());
         let spec = ServiceSpec::new("feature_writer", move || Writer(writer.0.clone()))
@@ -125,6 +128,18 @@ impl FeatureWriter {
     /// Which changes are applied but not durable yet.
     pub fn tickets(&self) -> &Tickets {
         &self.0.tickets
+    }
+
+    /// Whether another node took over what this one owned ([`StoreError::Fenced`]). What was handed over since its last write is
+    /// lost, and so is what is handed over now; their receipts fail.
+    pub fn fenced(&self) -> watch::Receiver<bool> {
+        self.0.fenced.subscribe()
+    }
+
+    /// Takes changes again: nothing in memory is from before the other node took over.
+    pub fn resume(&self) {
+        let _nobody_hands_over = self.0.jobs.lock();
+        self.0.fenced.send_replace(false);
     }
 
     /// Hands a change over; waits while the queue is full. Changes become durable in the order in which they were taken.
@@ -170,8 +185,12 @@ impl FeatureWriter {
     fn enqueue(&self, batch: Batch, ticket: Option<u64>, urgent: bool, room: OwnedSemaphorePermit) -> Receipt {
         let (done, receipt) = oneshot::channel();
         let job = Job { batch, ticket, done, at: Instant::now(), urgent, room };
-        self.0.jobs.lock().push_back(job);
-        self.0.arrived.notify_one();
+        let mut jobs = self.0.jobs.lock();
+        if !*self.0.fenced.borrow() {
+            jobs.push_back(job);
+            self.0.arrived.notify_one();
+        }
+        drop(jobs);
         Receipt(receipt)
     }
 
@@ -204,8 +223,12 @@ impl Service for Writer {
             let impressions = batch.impressions.len();
             let started = Instant::now();
             let written = (batch.activity.len() + batch.snapshots.len() + impressions) as u64;
-            if !batch.is_empty() {
-                self.write(batch, &context).await;
+            if !batch.is_empty() && !self.write(batch, &context).await {
+                // It is the other node's now, and comes to it from the bus. Impressions stay, they are nobody's.
+                let mut jobs = self.0.jobs.lock();
+                jobs.clear();
+                self.0.fenced.send_replace(true);
+                continue;
             }
             // Only now do the changes leave the queue: had the write panicked, the next incarnation would find them here.
             self.0.impressions.lock().drain(..impressions);
@@ -287,12 +310,16 @@ impl Writer {
         (batch, taken)
     }
 
-    /// Writes until the store takes it.
-    async fn write(&self, batch: Batch, context: &Context) {
+    /// Writes until the store takes it. `false`: another node took over, and nothing is written.
+    async fn write(&self, batch: Batch, context: &Context) -> bool {
         let mut pause = self.0.settings.first_backoff;
         loop {
             match self.0.store.write(batch.clone()).await {
-                Ok(()) => return,
+                Ok(()) => return true,
+                Err(error @ StoreError::Fenced(_)) => {
+                    context.probe.note_error(error);
+                    return false;
+                }
                 Err(error) => {
                     tracing::warn!(%error, pause_ms = pause.as_millis() as u64, "a write to the feature store failed; trying again");
                     context.probe.note_error(error);

@@ -224,6 +224,19 @@ impl Sessions {
         }
     }
 
+    /// A person's session as the store has it, rebuilt for this call alone: nothing is kept of it here. For people whose session
+    /// another node holds, or nobody just now; what is not durable yet is missing.
+    pub async fn peek(&self, user: &UserId) -> Result<Arc<SessionState>, SessionError> {
+        let load = tokio::time::timeout(self.shared.settings.patience, self.shared.clone().load(user.clone()));
+        Ok(Arc::new(load.await.map_err(|_| SessionError::TimedOut)??))
+    }
+
+    /// Whether the store knows an event: then [`Sessions::peek`] shows it.
+    pub async fn is_stored(&self, event: &EventId) -> bool {
+        let known = self.shared.store.known_events(std::slice::from_ref(event)).await;
+        known.is_ok_and(|known| known.first() == Some(&true))
+    }
+
     /// A person's session once `event` is applied, or as it is after `wait`; says whether the event is applied.
     pub async fn view_after(
         &self,
@@ -245,8 +258,7 @@ impl Sessions {
         };
         let applied_before = async {
             tokio::time::sleep(ASK_STORE_AFTER.min(wait / 2)).await;
-            let known = self.shared.store.known_events(std::slice::from_ref(event)).await;
-            if !known.is_ok_and(|known| known.first() == Some(&true)) {
+            if !self.is_stored(event).await {
                 std::future::pending::<()>().await;
             }
         };
@@ -334,6 +346,12 @@ impl Sessions {
                 let _left_already = addr.send(Discard).await;
             }
         }
+    }
+
+    /// [`Sessions::discard`] for everybody in memory of whom `which` holds.
+    pub async fn discard_where(&self, which: impl Fn(&UserId) -> bool) {
+        let users: Vec<UserId> = self.shared.residents.pin().keys().filter(|user| which(user)).cloned().collect();
+        self.discard(users).await;
     }
 
     /// Figures as of now.

@@ -8,6 +8,7 @@ use foryou_actors::{
     services::{
         catalogue::{self, CatalogueSettings, CatalogueWriter},
         ingest::{Ingest, IngestParts, IngestSettings},
+        membership::Membership,
         subscriptions::{SubscriptionSettings, Subscriptions},
         supervisor::{RestartPolicy, Supervisor},
         sweeper,
@@ -50,7 +51,7 @@ impl Rig {
         let (subscriptions, hub) = Subscriptions::new(SubscriptionSettings::default());
         let listeners: Vec<Arc<dyn catalogue::CatalogueListener>> = vec![Arc::new(subscriptions.clone())];
         let (catalogue, cataloguing) =
-            CatalogueWriter::new(CatalogueSettings::default(), port.clone(), live.clone(), listeners);
+            CatalogueWriter::new(CatalogueSettings::default(), port.clone(), live.clone(), listeners, None);
         let parts = IngestParts {
             bus: bus.clone() as Arc<dyn EventBus>,
             store: port,
@@ -58,6 +59,7 @@ impl Rig {
             sessions: sessions.clone(),
             writer: writer.clone(),
             subscriptions: subscriptions.clone(),
+            membership: Membership::alone("test", 1),
         };
         let settings = IngestSettings { retry_after: Duration::from_millis(5), ..IngestSettings::default() };
         let (ingest, ingesting) = Ingest::new(settings, parts);
