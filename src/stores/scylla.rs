@@ -242,8 +242,8 @@ impl FeatureStore for ScyllaStore {
 
     async fn scan_foreign_tallies(&self, visit: Visit<'_, (Box<str>, TallyKey, Vec<u8>)>) -> Result<(), StoreError> {
         for owner in self.shared.owners().await? {
-            if *owner != *self.shared.owner {
-                let mut named = |(key, tally)| visit((owner.as_str().into(), key, tally));
+            if owner != self.shared.owner {
+                let mut named = |(key, tally)| visit((owner.clone(), key, tally));
                 self.shared.scan_tallies_of(&owner, &mut named).await?;
             }
         }

@@ -77,6 +77,10 @@ impl Cluster for ScyllaStore {
         Ok(())
     }
 
+    async fn owners(&self) -> Result<Vec<Box<str>>, StoreError> {
+        self.shared.owners().await
+    }
+
     async fn catalogue_position(&self, node: &str) -> Result<Option<u64>, StoreError> {
         let link = &self.shared.link;
         let to = link.get()?;

@@ -112,7 +112,7 @@ impl VideoColumns {
     /// The video.
     pub fn read(self) -> Result<(VideoId, Video), StoreError> {
         let video = Video {
-            creator: id(&self.creator, |text| CreatorId::new(text))?,
+            creator: id(&self.creator, CreatorId::new)?,
             category: self.category.into(),
             duration_ms: self.duration_ms as u32,
             published_at: self.published_at.map(|at| instant(at.0)).transpose()?,
@@ -123,7 +123,7 @@ impl VideoColumns {
             age_rating: self.age_rating as u8,
             status: read_word::<Status>(&self.status)?,
         };
-        Ok((id(&self.id, |text| VideoId::new(text))?, video))
+        Ok((id(&self.id, VideoId::new)?, video))
     }
 }
 

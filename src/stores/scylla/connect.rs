@@ -51,7 +51,7 @@ pub async fn connect(config: &Scylla) -> Result<Session, StoreError> {
     // The driver bounds each step; this bounds their sum.
     let limit = connect_timeout + 2 * timeout;
     let built = tokio::time::timeout(limit, builder.build()).await;
-    let late = || DriverError::Other(format!("no node was ready within {} ms", limit.as_millis()));
+    let late = || DriverError::Failed(format!("no node was ready within {} ms", limit.as_millis()).into());
     built.map_err(|_| late()).and_then(|built| built.map_err(DriverError::from)).map_err(|error| named(config, &error))
 }
 
@@ -62,7 +62,7 @@ pub async fn use_keyspace(session: &Session, config: &Scylla) -> Result<(), Stor
         UseKeyspaceError::RequestError(RequestAttemptError::DbError(DbError::Invalid, _)) => {
             StoreError::Away(format!("keyspace {:?} is not there; run `foryou migrate`", config.keyspace))
         }
-        error => named(config, &DriverError::Other(error.to_string())),
+        error => named(config, &DriverError::Failed(error.to_string().into())),
     })
 }
 

@@ -3,33 +3,57 @@
 use foryou_actors::ports::store::StoreError;
 use scylla::errors::{
     ConnectionError, ConnectionPoolError, ConnectionSetupRequestErrorKind, DbError, ExecutionError, MetadataError,
-    NewSessionError, PagerExecutionError, PrepareError, RequestAttemptError,
+    NewSessionError, NextPageError, NextRowError, PagerExecutionError, PrepareError, RequestAttemptError, RequestError,
 };
 
-/// An error of the driver.
+/// An error of the driver, as text: the driver's own types are large.
 #[derive(Debug, thiserror::Error)]
 pub enum DriverError {
-    #[error("{}", execution(.0))]
-    Execution(#[from] ExecutionError),
-    #[error("{}", paging(.0))]
-    Paging(#[from] PagerExecutionError),
-    #[error("a page of rows was not read: {0}")]
-    Row(#[from] scylla::errors::NextRowError),
-    #[error("{}", preparing(.0))]
-    Prepare(#[from] PrepareError),
-    #[error("{}", connecting(.0))]
-    New(#[from] NewSessionError),
+    /// No answer, or a refusal.
+    #[error("{0}")]
+    Failed(Box<str>),
     /// An answer of another shape than the tables have.
     #[error("an answer does not decode: {0}")]
-    Answer(Box<dyn std::error::Error + Send + Sync>),
-    #[error("{0}")]
-    Other(String),
+    Answer(Box<str>),
 }
 
 impl DriverError {
     /// An answer of the wrong shape.
-    pub fn answer(error: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self::Answer(Box::new(error))
+    pub fn answer(error: impl std::error::Error) -> Self {
+        Self::Answer(error.to_string().into())
+    }
+}
+
+impl From<ExecutionError> for DriverError {
+    fn from(error: ExecutionError) -> Self {
+        Self::Failed(execution(&error).into())
+    }
+}
+
+impl From<PagerExecutionError> for DriverError {
+    fn from(error: PagerExecutionError) -> Self {
+        Self::Failed(paging(&error).into())
+    }
+}
+
+impl From<NextRowError> for DriverError {
+    fn from(error: NextRowError) -> Self {
+        match error {
+            NextRowError::NextPageError(error) => Self::Failed(next_page(&error).into()),
+            error => Self::answer(error),
+        }
+    }
+}
+
+impl From<PrepareError> for DriverError {
+    fn from(error: PrepareError) -> Self {
+        Self::Failed(preparing(&error).into())
+    }
+}
+
+impl From<NewSessionError> for DriverError {
+    fn from(error: NewSessionError) -> Self {
+        Self::Failed(connecting(&error).into())
     }
 }
 
@@ -76,8 +100,7 @@ fn paging(error: &PagerExecutionError) -> String {
     }
 }
 
-fn next_page(error: &scylla::errors::NextPageError) -> String {
-    use scylla::errors::{NextPageError, RequestError};
+fn next_page(error: &NextPageError) -> String {
     match error {
         NextPageError::RequestFailure(RequestError::ConnectionPoolError(error)) => pool(error),
         NextPageError::RequestFailure(RequestError::LastAttemptError(error)) => attempt(error),

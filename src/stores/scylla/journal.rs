@@ -159,6 +159,6 @@ pub fn applied(answer: QueryResult) -> Result<bool, DriverError> {
     let row: Row = rows.first_row().map_err(DriverError::answer)?;
     match place.and_then(|place| row.columns.into_iter().nth(place)) {
         Some(Some(CqlValue::Boolean(applied))) => Ok(applied),
-        _ => Err(DriverError::Other("a conditional update does not say whether it was applied".into())),
+        _ => Err(DriverError::Failed("a conditional update does not say whether it was applied".into())),
     }
 }

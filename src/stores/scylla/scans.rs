@@ -85,7 +85,7 @@ impl Shared {
             let mut rows =
                 std::pin::pin!(self.rows::<(CqlTimestamp, String, Vec<u8>)>(to, &to.on.feeds, (&name, day)).await?);
             while let Some((at, feed, record)) = rows.try_next().await? {
-                let (user, feed) = (user(&name)?, id(&feed, |text| FeedId::new(text))?);
+                let (user, feed) = (user(&name)?, id(&feed, FeedId::new)?);
                 feeds.push(Impression { user, at: time(at)?, feed, record });
             }
         }
@@ -106,10 +106,10 @@ impl Shared {
     }
 
     /// Everybody who ever wrote.
-    pub async fn owners(&self) -> Result<Vec<String>, StoreError> {
+    pub async fn owners(&self) -> Result<Vec<Box<str>>, StoreError> {
         let to = &*self.link.get()?;
         let rows = self.rows::<(String,)>(to, &to.on.owners, ()).await?;
-        rows.map_ok(|(owner,)| owner).try_collect().await
+        rows.map_ok(|(owner,)| owner.into()).try_collect().await
     }
 
     /// The rows that a statement finds.
@@ -130,5 +130,5 @@ impl Shared {
 }
 
 fn user(name: &str) -> Result<UserId, StoreError> {
-    id(name, |text| UserId::new(text))
+    id(name, UserId::new)
 }

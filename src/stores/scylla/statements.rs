@@ -30,7 +30,7 @@ macro_rules! statements {
                 let all = [$((Kind::$kind, $text),)*];
                 let prepared = try_join_all(all.map(|(kind, text)| prepare(session, kind, text))).await?;
                 let mut prepared = prepared.into_iter();
-                let missing = || DriverError::Other("a statement was not prepared".into());
+                let missing = || DriverError::Failed("a statement was not prepared".into());
                 Ok(Self { $($name: prepared.next().ok_or_else(missing)?,)* })
             }
         }

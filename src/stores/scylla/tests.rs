@@ -1,22 +1,24 @@
 use async_trait::async_trait;
 use foryou_actors::ports::contract::Subject;
 
-use super::*;
+use foryou_testing::{Engines, unique};
 
-/// Where the engine of the tests listens: `make engines` starts it.
-fn nodes() -> String {
-    std::env::var("FORYOU_TEST_CASSANDRA").expect(
-        "FORYOU_TEST_CASSANDRA is not set: run `make engines`, or `make test-embedded` for the tests without engines",
-    )
-}
+use super::*;
+use crate::config::Secret;
 
 /// A keyspace of its own, which is dropped at the end.
 struct Keyspace(Scylla);
 
 impl Keyspace {
-    fn named() -> Self {
-        let keyspace = format!("t_{}", uuid::Uuid::new_v4().simple());
-        Self(Scylla { nodes: nodes(), keyspace, ..Scylla::default() })
+    fn on(engines: &Engines) -> Self {
+        let (user, password) = engines.login.unwrap_or_default();
+        Self(Scylla {
+            nodes: engines.cassandra.clone(),
+            keyspace: unique(),
+            user: user.into(),
+            password: Secret::new(password),
+            ..Scylla::default()
+        })
     }
 
     async fn open_as(&self, owner: &str) -> ScyllaStore {
@@ -55,7 +57,7 @@ mod real_engines {
     use super::*;
 
     fn fresh() -> Keyspace {
-        Keyspace::named()
+        Keyspace::on(&Engines::shared())
     }
 
     foryou_actors::store_contract!(fresh);
