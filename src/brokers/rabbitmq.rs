@@ -36,6 +36,9 @@
 //! means that the partition is full (wait, then publish the same event with the same id again, and those behind it). An event under
 //! another partition's key is not applied: it goes to quarantine and says so.
 
+#[cfg(test)]
+mod asyncapi;
+
 /// The routing key of a partition, which also ends its queue's name.
 pub fn routing_key(partition: u16) -> String {
     format!("p{partition:02}")
