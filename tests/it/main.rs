@@ -8,6 +8,7 @@ mod commands;
 mod events;
 mod feeds;
 mod kill;
+mod nodes;
 mod operations;
 mod people;
 mod recommend;
