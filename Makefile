@@ -1,17 +1,29 @@
-# make demo: everything, from nothing to a running server.   make test: every test.
+# make demo: everything, from nothing to a running server; with ENGINES=real on RabbitMQ and Cassandra.   make test: every test.
 
 CARGO ?= cargo
 
-.PHONY: build test demo lint doc deny clean
+.PHONY: build test test-embedded engines engines-down demo lint doc deny clean
 
 build:
 	$(CARGO) build --release --locked --bin foryou
 
+# Brings RabbitMQ and Cassandra up when they do not run, and puts down what it brought up.
 test:
-	library="$$(scripts/onnxruntime.sh)" && ORT_DYLIB_PATH="$$library" $(CARGO) test --release --locked --workspace
+	$(CARGO) test --release --locked --workspace --no-run
+	library="$$(scripts/onnxruntime.sh)" && ORT_DYLIB_PATH="$$library" scripts/engines.sh run $(CARGO) test --release --locked --workspace
+
+# Without the tests on RabbitMQ and Cassandra.
+test-embedded:
+	library="$$(scripts/onnxruntime.sh)" && ORT_DYLIB_PATH="$$library" $(CARGO) test --release --locked --workspace -- --skip real_engines
+
+engines:
+	scripts/engines.sh up
+
+engines-down:
+	scripts/engines.sh down
 
 demo: build
-	scripts/demo.sh
+	ENGINES=$(ENGINES) scripts/demo.sh
 
 lint:
 	$(CARGO) fmt --all --check
@@ -23,6 +35,6 @@ doc:
 deny:
 	scripts/deny.sh
 
-clean:
+clean: engines-down
 	$(CARGO) clean
-	rm -rf .onnxruntime .foryou
+	rm -rf .onnxruntime .foryou .engines

@@ -1,11 +1,23 @@
 #!/usr/bin/env bash
-# Imports the bundled data and trains where that was not done yet, serves on 127.0.0.1:8080, and says what to try.
+# Imports the bundled data and trains where that was not done yet, serves on 127.0.0.1:8080, and says what to try. With ENGINES=real
+# on RabbitMQ and Cassandra, which it brings up and leaves running.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 ORT_DYLIB_PATH=$(scripts/onnxruntime.sh)
 export ORT_DYLIB_PATH
 foryou=${CARGO_TARGET_DIR:-target}/release/foryou
+case ${ENGINES:-embedded} in
+  embedded) ;;
+  real)
+    scripts/engines.sh up
+    eval "$(scripts/engines.sh env serve)"
+    # Beside the engines' own data, so that whoever removes .engines begins anew.
+    export FORYOU__DATA__DIR=${FORYOU__DATA__DIR:-.engines/foryou}
+    "$foryou" migrate
+    ;;
+  *) echo "ENGINES is embedded or real, not $ENGINES" >&2; exit 2 ;;
+esac
 export FORYOU__DATA__DIR=${FORYOU__DATA__DIR:-.foryou}
 export FORYOU__SERVER__BIND=${FORYOU__SERVER__BIND:-127.0.0.1:8080}
 url=http://$FORYOU__SERVER__BIND
@@ -41,3 +53,4 @@ foryou serves on $url (Ctrl-C stops it). Try in another terminal:
 TEXT
 # A signal ends the first wait; the second is for the server's orderly end.
 wait "$server" || wait "$server"
+[ "${ENGINES:-embedded}" = embedded ] || echo "RabbitMQ and Cassandra still run: make engines-down stops them, rm -rf .engines forgets all."

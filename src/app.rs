@@ -12,10 +12,11 @@ use foryou_actors::{
     ports::{bus::EventBus, store::FeatureStore},
     services::{
         catalogue::{self, CatalogueSettings, CatalogueWriter},
+        catalogue_feed,
         ingest::{Ingest, IngestParts, IngestSettings},
         membership::Membership,
         subscriptions::{SubscriptionSettings, Subscriptions},
-        supervisor::{RestartPolicy, ServiceSpec, Supervisor},
+        supervisor::{RestartPolicy, Supervisor},
         sweeper,
         writer::{FeatureWriter, WriterSettings},
     },
@@ -27,7 +28,8 @@ use prometheus_client::metrics::counter::Counter;
 use crate::{
     clock::{Clock, Ids},
     config::{Config, threads},
-    engines,
+    engines::Engines,
+    exchange,
     feed::{Feeds, counts::Counts, pipeline::Pipeline, trends::Popular},
     http::{self, Claims},
     models::{IndexKeeper, Loading, Models, ReleaseLoader, Releases},
@@ -77,30 +79,9 @@ impl App {
     }
 }
 
-/// What everything runs on.
-pub struct Engines {
-    /// The feature store.
-    pub store: Arc<dyn FeatureStore>,
-    /// The event bus.
-    pub bus: Arc<dyn EventBus>,
-    /// Which node holds whose session.
-    pub membership: Membership,
-    /// What has to run before events are taken: the membership's service, where there are several nodes.
-    pub services: Vec<ServiceSpec>,
-}
-
-impl Engines {
-    /// Opens what the configuration names.
-    pub async fn open(config: &Config) -> anyhow::Result<Self> {
-        let (store, bus) = (engines::open_store(config).await?, engines::open_bus(config).await?);
-        let membership = Membership::alone(&config.node_name(), bus.partitions());
-        Ok(Self { store, bus, membership, services: Vec::new() })
-    }
-}
-
 /// Starts everything as configured; `listener` is bound.
 pub async fn start(config: Config, listener: TcpListener) -> anyhow::Result<Application> {
-    let engines = Engines::open(&config).await?;
+    let engines = Engines::open(&config, listener.local_addr()?).await?;
     Application::start_on(config, listener, engines).await
 }
 
@@ -117,7 +98,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 impl Application {
     /// Starts everything on engines that are open. `listener` is bound and takes connections from now on.
     pub async fn start_on(config: Config, listener: TcpListener, engines: Engines) -> anyhow::Result<Self> {
-        let Engines { store, bus, membership, mut services } = engines;
+        let Engines { store, bus, cluster, feed, membership, mut services } = engines;
         let (clock, ids, metrics) = (Clock::system(), Ids::unique(), Arc::new(Metrics::default()));
         let live = Arc::new(Live::default());
         catalogue::load(store.as_ref(), &live).await?;
@@ -144,6 +125,7 @@ impl Application {
             store.clone(),
             live.clone(),
             vec![Arc::new(subscriptions.clone()), models.clone()],
+            feed.clone(),
         );
         let ingest_settings = IngestSettings { credit: config.bus.credit.count(), ..IngestSettings::default() };
         let parts = IngestParts {
@@ -171,6 +153,14 @@ impl Application {
             ),
             IndexKeeper::spec(models.clone(), live.clone()),
         ]);
+        if let Some(feed) = feed {
+            services.push(catalogue_feed::service(feed, catalogue.clone(), cluster, membership.name()));
+        }
+        if !membership.is_alone() {
+            live.share();
+            let every = config.cluster.statistics_ms.millis();
+            services.push(exchange::service(membership.clone(), live.clone(), store.clone(), every));
+        }
         let supervisor = Supervisor::start(RestartPolicy::default(), services).await?;
         let feeds = Feeds {
             live: live.clone(),

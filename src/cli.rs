@@ -88,6 +88,22 @@ impl Context {
         })
     }
 
+    /// Refuses what must not happen while servers apply events to a store that they share.
+    pub fn without_nodes(&self, what: &str) -> anyhow::Result<()> {
+        tokio::runtime::Runtime::new()?.block_on(async {
+            let Some(cluster) = engines::open_cluster(&self.config).await? else { return Ok(()) };
+            let nodes = cluster.nodes().await?;
+            let names: Vec<&str> = nodes.iter().map(|node| &*node.name).collect();
+            anyhow::ensure!(
+                nodes.is_empty(),
+                "{what} changes people's sessions behind the back of the servers that run ({}); stop them first (one that was killed \
+                 is on the list for some seconds more), or send events to the bus or to POST /v1/events",
+                names.join(", ")
+            );
+            Ok(())
+        })
+    }
+
     /// Loads ONNX Runtime as configured: what needs it should say so before it begins.
     pub fn load_onnxruntime(&self) -> Result<(), ModelError> {
         runtime::init(self.config.models.library())

@@ -14,6 +14,7 @@ mod patience;
 mod peers;
 mod results;
 mod similar;
+pub mod tallies;
 mod trending;
 mod user;
 mod users;
@@ -36,6 +37,7 @@ use around::InFlight;
 pub use claims::Claims;
 use forward::Forwarder;
 use input::BodyLimits;
+pub use peers::Peers;
 
 /// Serves `app` on `listener` until the server's handle is told to stop; then requests at work are finished first.
 ///
@@ -94,6 +96,7 @@ fn routes(web: &mut ServiceConfig) {
     );
     route(web, "/v1/videos/{id}/similar", [(Method::GET, web::to(similar::get))]);
     route(web, "/v1/trending", [(Method::GET, web::to(trending::get))]);
+    route(web, tallies::PATH, [(Method::GET, web::to(tallies::get))]);
     route(web, "/healthz", [(Method::GET, web::to(health::healthz))]);
     route(web, "/readyz", [(Method::GET, web::to(health::readyz))]);
     route(web, "/metrics", [(Method::GET, web::to(metrics::get))]);

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config;
 pub mod engines;
 pub mod error;
+pub mod exchange;
 pub mod features;
 pub mod feed;
 pub mod http;

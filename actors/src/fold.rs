@@ -51,9 +51,7 @@ impl<U: Clone + Hash + Eq> Fold<U> {
         };
         let country = session.profile.country.map(|c| c.bytes());
         let applied = session.apply(incoming);
-        let mut statistics = self.live.statistics.write();
-        let order = statistics.order() + 1;
-        let changed = statistics.apply(order, &applied, &incoming.entry, country);
+        let changed = self.live.count_one(&applied, &incoming.entry, country);
         (applied, changed)
     }
 }

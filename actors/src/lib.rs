@@ -9,5 +9,6 @@ pub mod live;
 pub mod ports;
 pub mod services;
 pub mod sessions;
+mod shares;
 pub mod statistics;
 pub mod tallies;

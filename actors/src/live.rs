@@ -1,17 +1,24 @@
 //! What services keep up to date and every request reads: the catalogue and the statistics of this node.
 
-use std::sync::Arc;
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
 
 use arc_swap::{ArcSwap, Guard};
 use foryou_schemas::Event;
 use parking_lot::{Mutex, RwLock};
 
 use crate::{
-    catalogue::Catalogue,
+    catalogue::{Catalogue, Entry},
     dictionary::Dictionary,
     ports::store::Activity,
-    sessions::state::{Incoming, event_hash},
-    statistics::{Expected, Statistics},
+    sessions::state::{Applied, Incoming, event_hash},
+    shares::Shares,
+    statistics::{Entity, Expected, Statistics, Tally},
 };
 
 /// The surface of an event or a feed that names none.
@@ -24,6 +31,10 @@ pub struct Live {
     catalogue: ArcSwap<Catalogue>,
     /// Folded by one writer under short write locks (microseconds a batch); read by requests.
     pub statistics: RwLock<Statistics>,
+    /// Where several owners count: the parts of `statistics`. Locked before it.
+    shares: Mutex<Option<Shares>>,
+    /// How often counting began anew.
+    generation: AtomicU64,
     surfaces: ArcSwap<Dictionary<Box<str>>>,
     surfaces_writer: Mutex<()>,
 }
@@ -35,13 +46,97 @@ impl Default for Live {
         Self {
             catalogue: ArcSwap::default(),
             statistics: RwLock::default(),
+            shares: Mutex::default(),
+            generation: AtomicU64::new(0),
             surfaces: ArcSwap::from_pointee(surfaces),
             surfaces_writer: Mutex::new(()),
         }
     }
 }
 
+/// How many tallies of others are taken in under one lock.
+const LOCKED_AT_ONCE: usize = 1_024;
+
 impl Live {
+    /// Keeps apart what this node counts from now on: others count, too, and want to hear of it.
+    pub fn share(&self) {
+        let mut shares = self.shares.lock();
+        let own = || Shares::of(self.statistics.read().clone());
+        shares.get_or_insert_with(own);
+    }
+
+    /// What this node counted of what changed after an order number, and the order number up to which that counts.
+    pub fn changes_since(&self, order: u64) -> (u64, Vec<(Entity, Tally)>) {
+        self.shares.lock().as_ref().map_or((0, Vec::new()), |shares| shares.changes_since(order))
+    }
+
+    /// Folds applied events in, in their order. Returns the order number of the first, and what this node counted in all of each
+    /// entity that changed.
+    pub fn count<'a>(
+        &self,
+        events: impl Iterator<Item = (&'a Applied, &'a Entry, Option<[u8; 2]>)>,
+    ) -> (u64, Vec<(Entity, Tally)>) {
+        let mut shares = self.shares.lock();
+        let mut statistics = self.statistics.write();
+        let first_order = statistics.order() + 1;
+        let mut changed: HashSet<Entity> = HashSet::new();
+        for (order, (applied, entry, country)) in (first_order..).zip(events) {
+            changed.extend(statistics.apply(order, applied, entry, country));
+            if let Some(shares) = &mut *shares {
+                shares.apply(order, applied, entry, country);
+            }
+        }
+        let own = |entity| shares.as_ref().map_or_else(|| statistics.tally(entity), |shares| shares.own(entity));
+        let tallies = changed.into_iter().map(|entity| (entity, own(entity))).collect();
+        (first_order, tallies)
+    }
+
+    /// Folds one applied event in, and names the entities it changed.
+    pub fn count_one(&self, applied: &Applied, entry: &Entry, country: Option<[u8; 2]>) -> Vec<Entity> {
+        let mut shares = self.shares.lock();
+        let mut statistics = self.statistics.write();
+        let order = statistics.order() + 1;
+        if let Some(shares) = &mut *shares {
+            shares.apply(order, applied, entry, country);
+        }
+        statistics.apply(order, applied, entry, country)
+    }
+
+    /// What this node counted in all of an entity: what its owner stores.
+    pub fn own(&self, entity: Entity) -> Tally {
+        let shares = self.shares.lock();
+        shares.as_ref().map_or_else(|| self.statistics.read().tally(entity), |shares| shares.own(entity))
+    }
+
+    /// Begins with what this owner counted, as read from the store; of the others nothing is known yet.
+    pub(crate) fn restart(&self, own: Statistics) {
+        let mut shares = self.shares.lock();
+        let mut statistics = self.statistics.write();
+        if shares.is_some() {
+            *shares = Some(Shares::of(own.clone()));
+        }
+        *statistics = own;
+        self.generation.fetch_add(1, Relaxed);
+    }
+
+    /// Changes when counting begins anew from the store: what [`Live::changes_since`] told before then does not go on.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Relaxed)
+    }
+
+    /// Takes in what another owner counted in all.
+    pub fn set_foreign(&self, owner: &str, tallies: &[(Entity, Tally)]) {
+        self.share();
+        for some in tallies.chunks(LOCKED_AT_ONCE) {
+            let mut shares = self.shares.lock();
+            let Some(shares) = &mut *shares else { return };
+            let mut statistics = self.statistics.write();
+            for (entity, tally) in some {
+                statistics.restore(*entity, shares.set(owner, *entity, *tally));
+            }
+        }
+    }
+
     /// The catalogue as of now.
     pub fn catalogue(&self) -> Guard<Arc<Catalogue>> {
         self.catalogue.load()
@@ -105,5 +200,68 @@ impl Live {
             surface,
             expected: expected.unwrap_or_else(now),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use foryou_schemas::{Timestamp, Video};
+
+    use super::*;
+    use crate::statistics::Count;
+
+    /// A node's view of one video, and `n` events of it as its sessions applied them.
+    fn node() -> Live {
+        let live = Live::default();
+        let mut catalogue = Catalogue::default();
+        let video = Video::parse(br#"{"creator": "c", "category": "k", "duration_ms": 9000}"#).unwrap();
+        catalogue.put(&foryou_schemas::VideoId::new("v").unwrap(), video, Timestamp::from_millis(0).unwrap());
+        live.publish_catalogue(catalogue);
+        live
+    }
+
+    fn count(live: &Live, times: std::ops::Range<i64>) -> (u64, Vec<(Entity, Tally)>) {
+        let json = |n: i64| {
+            let at = Timestamp::from_millis(1_700_000_000_000 + n * 3_600_000).unwrap();
+            format!(r#"{{"id": "e{n}", "user": "u{n}", "video": "v", "kind": "like", "at": "{at}"}}"#)
+        };
+        let events = times.map(|n| {
+            let nobody = foryou_schemas::EventId::new("none").unwrap();
+            let event = Event::parse(json(n).as_bytes(), Timestamp::now(), || nobody.clone()).unwrap();
+            let incoming = live.resolve(&event).unwrap();
+            (crate::sessions::state::SessionState::default().apply(&incoming), incoming.entry)
+        });
+        let events: Vec<_> = events.collect();
+        live.count(events.iter().map(|(applied, entry)| (applied, entry, None)))
+    }
+
+    #[test]
+    fn the_sum_is_what_one_node_would_have_counted() {
+        let (a, b, all) = (node(), node(), node());
+        a.share();
+        let before = count(&a, 0..3);
+        let theirs = count(&b, 3..5).1;
+        count(&all, 0..5);
+        a.set_foreign("b", &theirs[..]);
+        // Said again, it still counts once.
+        a.set_foreign("b", &theirs[..]);
+        for entity in [Entity::All, Entity::Video(0), Entity::Category(0)] {
+            let (sum, whole) = (a.statistics.read().tally(entity), all.statistics.read().tally(entity));
+            assert_eq!((sum.total(Count::Likes), whole.total(Count::Likes)), (5, 5));
+            let (sum, whole) = (sum.at(1_700_100_000.0), whole.at(1_700_100_000.0));
+            assert!((0..3).all(|w| (sum[w][4] - whole[w][4]).abs() < 1e-4), "{sum:?} {whole:?}");
+        }
+        // What is stored and told is the own part.
+        let (first, own) = count(&a, 5..6);
+        assert_eq!((before.0, first), (1, 4));
+        let own = own.iter().find(|(entity, _)| *entity == Entity::All).unwrap().1;
+        assert_eq!(own.total(Count::Likes), 4);
+        assert_eq!(a.changes_since(0).0, 4);
+        assert_eq!(a.changes_since(3).1.len(), a.changes_since(0).1.len());
+        assert!(a.changes_since(4).1.is_empty());
+        let restarted = a.changes_since(0).1;
+        a.restart(Statistics::default());
+        assert_eq!(a.statistics.read().tally(Entity::All), Tally::default());
+        assert!(!restarted.is_empty());
     }
 }

@@ -1,6 +1,7 @@
 //! Services: the few long-lived workers, supervised (ractor).
 
 pub mod catalogue;
+pub mod catalogue_feed;
 pub mod ingest;
 pub mod membership;
 pub mod queue;

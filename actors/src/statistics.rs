@@ -87,6 +87,19 @@ impl Tally {
         self.totals.get(count as usize).copied().unwrap_or(0)
     }
 
+    /// The sum of two, as of the later one's latest event.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        let (mut sum, mut other) = if self.at_s >= other.at_s { (*self, *other) } else { (*other, *self) };
+        // A tally of nothing has no time of its own.
+        decay(&mut other.decayed, sum.at_s - other.at_s);
+        for (window, others) in sum.decayed.iter_mut().zip(&other.decayed) {
+            window.iter_mut().zip(others).for_each(|(sum, other)| *sum += other);
+        }
+        sum.totals.iter_mut().zip(&other.totals).for_each(|(sum, other)| *sum = sum.saturating_add(*other));
+        sum
+    }
+
     fn add(&mut self, at_s: f64, increments: &[f32; COUNTS]) {
         if at_s > self.at_s {
             decay(&mut self.decayed, at_s - self.at_s);

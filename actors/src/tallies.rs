@@ -1,5 +1,7 @@
 //! Statistics as the feature store keeps them: by public names, one absolute [`Tally`] each.
 
+use std::collections::HashMap;
+
 use crate::{
     catalogue::Catalogue,
     live::Live,
@@ -58,21 +60,40 @@ pub fn entity(key: &TallyKey, catalogue: &Catalogue, live: &Live) -> Option<Enti
     })
 }
 
-/// Replaces the statistics by what the store holds. The catalogue must be loaded. Returns how many tallies there are.
+/// Replaces the statistics by what the store holds of all owners. The catalogue must be loaded. Returns how many tallies there are.
 pub async fn restore(store: &dyn FeatureStore, live: &Live) -> Result<usize, StoreError> {
     let catalogue = live.catalogue_full();
-    let mut statistics = Statistics::default();
+    let mut own = Statistics::default();
     let mut count = 0;
     let order = store
         .scan_tallies(&mut |(name, bytes)| {
             if let Some(entity) = entity(&name, &catalogue, live) {
-                statistics.restore(entity, decode(&bytes)?);
+                own.restore(entity, decode(&bytes)?);
                 count += 1;
             }
             Ok(())
         })
         .await?;
-    statistics.set_order(order);
-    *live.statistics.write() = statistics;
+    own.set_order(order);
+    live.restart(own);
+    Ok(count + refresh_foreign(store, live).await?)
+}
+
+/// Takes in what the store holds of all other owners. Returns how many tallies there are.
+pub async fn refresh_foreign(store: &dyn FeatureStore, live: &Live) -> Result<usize, StoreError> {
+    let catalogue = live.catalogue_full();
+    let (mut foreign, mut count) = (HashMap::<Box<str>, Vec<(Entity, Tally)>>::new(), 0);
+    store
+        .scan_foreign_tallies(&mut |(owner, name, bytes)| {
+            if let Some(entity) = entity(&name, &catalogue, live) {
+                foreign.entry(owner).or_default().push((entity, decode(&bytes)?));
+                count += 1;
+            }
+            Ok(())
+        })
+        .await?;
+    for (owner, tallies) in foreign {
+        live.set_foreign(&owner, &tallies);
+    }
     Ok(count)
 }

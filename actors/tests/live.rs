@@ -4,6 +4,8 @@
 
 #[path = "live/catalogue.rs"]
 mod catalogue;
+#[path = "live/catalogue_feed.rs"]
+mod catalogue_feed;
 #[path = "live/ingest.rs"]
 mod ingest;
 #[path = "live/membership.rs"]

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Country, CreatorId, Invalid, Language, Timestamp, VideoId, id::check_id, object, object::Object};
+use crate::{
+    Country, CreatorId, Invalid, Language, Timestamp, VideoId, event::MAX_BATCH, id::check_id, object, object::Object,
+};
 
 /// Whether a video may be shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -64,6 +66,18 @@ impl Video {
         let id = o.required("id", |raw| VideoId::new(object::text(raw)?));
         let video = Self::take(&mut o);
         o.finish(&format!("id, {FIELDS}"), id.zip(video))
+    }
+
+    /// Reads a message of the catalogue feed: one video with its `id`, or `{"videos": [..]}`. Each is read by itself.
+    pub fn parse_one_or_more(json: &[u8]) -> Vec<Result<(VideoId, Self), Invalid>> {
+        let several = Object::parse(json).is_ok_and(|mut object| object.raw("videos").is_some());
+        if !several {
+            return vec![Self::parse_with_id(json)];
+        }
+        match object::batch(json, "videos", MAX_BATCH) {
+            Ok(list) => list.iter().map(|each| Self::parse_with_id(each.get().as_bytes())).collect(),
+            Err(invalid) => vec![Err(invalid)],
+        }
     }
 
     fn take(o: &mut Object<'_>) -> Option<Self> {

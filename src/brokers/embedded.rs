@@ -64,7 +64,7 @@ impl Default for BusSettings {
 
 /// An event bus in a folder of this machine, for the process that has it open.
 ///
-/// Subscriptions take turns: the first one gets everything, the next takes over when it is dropped. An event that was there
+/// Of the subscriptions that hold a partition, the first one gets everything; the next takes over when it lets go. An event that was there
 /// at a start, not settled, counts as delivered once before, since that cannot be told.
 pub struct EmbeddedBus {
     shared: Arc<Shared>,
@@ -97,8 +97,8 @@ impl EmbeddedBus {
         let starts = Starts::read(dir).map_err(failed)?;
         let mut queue = Queue::default();
         let (segments, log) = segments::open(dir, settings.segment_bytes, |event| {
-            let (redelivered, payload) = (starts.since(event.tag) + 1, event.payload.into());
-            queue.push(event.tag, Entry { partition: event.partition, redelivered, payload });
+            let redelivered = starts.since(event.tag) + 1;
+            queue.push(event.tag, Entry::new(event.partition, redelivered, event.payload.into()));
         })
         .map_err(failed)?;
         starts.write(dir, log.next_tag(), queue.first()).map_err(failed)?;
@@ -173,7 +173,7 @@ impl EventBus for EmbeddedBus {
         }
         let (reply, answer) = oneshot::channel();
         if !self.shared.mailbox.send(Job::Publish(encoded, reply)) {
-            self.shared.queue.lock().release(count, bytes);
+            self.shared.queue.lock().unreserve(count, bytes);
             return Err(closed());
         }
         answer.await.map_err(|_| closed())?
@@ -183,8 +183,8 @@ impl EventBus for EmbeddedBus {
         self.shared.settings.partitions
     }
 
-    async fn subscribe(&self, _partitions: &Partitions, credit: usize) -> Result<Box<dyn Subscription>, BusError> {
-        Ok(Box::new(subscription::EmbeddedSubscription::new(self.shared.clone(), credit)))
+    async fn subscribe(&self, partitions: &Partitions, credit: usize) -> Result<Box<dyn Subscription>, BusError> {
+        Ok(Box::new(subscription::EmbeddedSubscription::new(self.shared.clone(), partitions, credit)))
     }
 
     async fn depth(&self) -> Result<u64, BusError> {
@@ -221,6 +221,8 @@ impl Shared {
         settled.sort_unstable();
         let written = self.segments.lock().settle(&settled);
         self.settled.notify_waiters();
+        // A partition that was released may have changed hands.
+        self.arrived.notify_waiters();
         written
     }
 

@@ -46,6 +46,7 @@ pub fn run(Import { source, shift }: Import, context: &Context) -> anyhow::Resul
         Source::Movielens { dir } => import::Source::Movielens(dir),
         Source::Jsonl { files } => import::Source::Jsonl(files),
     };
+    context.without_nodes("import")?;
     let summary = context.on_store(async |store| Ok(import::run(source, store, Timestamp::now(), shift).await?))?;
     context.print(&summary, || {
         let import::Summary { users, videos, events, known, skipped, seconds } = summary;

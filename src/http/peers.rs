@@ -99,7 +99,7 @@ struct Peer {
 /// Why a connection gave no answer.
 enum Failed {
     /// The request did not leave: it can go over another one.
-    Unsent(Request<Full<Bytes>>),
+    Unsent(Box<Request<Full<Bytes>>>),
     /// It may have left.
     Broken(PeerError),
 }
@@ -113,7 +113,7 @@ impl Peer {
             let again = (request.method() == Method::GET).then(|| request.clone());
             request = match self.over(connection, request).await {
                 Ok(answer) => return Ok(answer),
-                Err(Failed::Unsent(request)) => request,
+                Err(Failed::Unsent(request)) => *request,
                 Err(Failed::Broken(error)) => again.ok_or(error)?,
             };
         }
@@ -130,11 +130,11 @@ impl Peer {
     /// Sends a request over a connection, which is kept if all went well.
     async fn over(&self, mut connection: Connection, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, Failed> {
         if connection.sender.ready().await.is_err() {
-            return Err(Failed::Unsent(request));
+            return Err(Failed::Unsent(Box::new(request)));
         }
         let sent = connection.sender.try_send_request(request).await;
         let answer = sent.map_err(|mut error: TrySendError<_>| match error.take_message() {
-            Some(request) => Failed::Unsent(request),
+            Some(request) => Failed::Unsent(Box::new(request)),
             None => Failed::Broken(self.broken(error.into_error())),
         })?;
         let (head, body) = answer.into_parts();

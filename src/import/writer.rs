@@ -156,10 +156,8 @@ impl<'a> Writer<'a> {
     /// The absolute values of what changed, as the store keeps them.
     fn tallies(&self, changed: &HashSet<Entity>) -> Vec<(TallyKey, Vec<u8>)> {
         let (live, catalogue) = (&self.fold.live, self.fold.live.catalogue());
-        let statistics = live.statistics.read();
-        let row = |&entity: &Entity| {
-            Some((tallies::key(entity, &catalogue, live)?, tallies::encode(&statistics.tally(entity))))
-        };
+        let row =
+            |&entity: &Entity| Some((tallies::key(entity, &catalogue, live)?, tallies::encode(&live.own(entity))));
         changed.iter().filter_map(row).collect()
     }
 

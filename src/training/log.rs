@@ -136,9 +136,24 @@ impl Log {
         true
     }
 
-    /// Puts the events into the order of their application.
+    /// Puts the events into the order of their application. Where several nodes applied them, each by its own numbers, they are
+    /// put into the order of time, and those of one person into the order of their application.
     pub fn sort(&mut self) {
         self.events.sort_by_key(|event| event.order);
+        if self.events.windows(2).all(|pair| pair[0].order < pair[1].order) {
+            return;
+        }
+        self.events.sort_by_key(|event| (event.user, event.seq));
+        let mut latest = (u32::MAX, i64::MIN);
+        let mut keyed: Vec<(i64, Logged)> = Vec::with_capacity(self.events.len());
+        for event in self.events.drain(..) {
+            let before = if latest.0 == event.user { latest.1 } else { i64::MIN };
+            latest = (event.user, before.max(event.at_ms));
+            keyed.push((latest.1, event));
+        }
+        // Stable: one person's events at one instant stay as they are.
+        keyed.sort_by_key(|(at, _)| *at);
+        self.events = keyed.into_iter().map(|(_, event)| event).collect();
     }
 
     /// The number of a person, given now if they are new.

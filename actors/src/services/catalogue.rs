@@ -1,6 +1,12 @@
 //! The one writer of the catalogue: makes videos durable, then visible, then tells who listens.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
 
 use async_trait::async_trait;
 use foryou_schemas::{Status, Timestamp, Video, VideoId};
@@ -13,7 +19,10 @@ use super::{
 use crate::{
     catalogue::{Catalogue, VideoIndex},
     live::Live,
-    ports::store::{FeatureStore, StoreError},
+    ports::{
+        catalogue::{CatalogueChange, CatalogueFeed},
+        store::{FeatureStore, StoreError},
+    },
 };
 
 /// How the catalogue is kept.
@@ -79,6 +88,13 @@ pub async fn load(store: &dyn FeatureStore, live: &Live) -> Result<usize, StoreE
 #[derive(Clone)]
 pub struct CatalogueWriter {
     requests: Sender<Request>,
+    counters: Arc<Counters>,
+}
+
+#[derive(Default)]
+struct Counters {
+    heard: AtomicU64,
+    refused: AtomicU64,
 }
 
 struct Request {
@@ -87,8 +103,19 @@ struct Request {
 }
 
 enum Change {
-    Put(Vec<(VideoId, Video)>),
+    Put(Vec<(VideoId, Video)>, From),
     Remove(VideoId),
+}
+
+/// Where a change comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum From {
+    /// This node: it is stored, and the others are told.
+    Here,
+    /// A producer elsewhere, whom every node hears: it is stored.
+    Outside,
+    /// Another node, which has stored it.
+    Node,
 }
 
 impl CatalogueWriter {
@@ -98,6 +125,7 @@ impl CatalogueWriter {
         store: Arc<dyn FeatureStore>,
         live: Arc<Live>,
         listeners: Vec<Arc<dyn CatalogueListener>>,
+        feed: Option<Arc<dyn CatalogueFeed>>,
     ) -> (Self, ServiceSpec) {
         let (requests, receiver) = bounded(settings.queue);
         let gauge = requests.gauge();
@@ -108,19 +136,46 @@ impl CatalogueWriter {
             live: live.clone(),
             requests: receiver.clone(),
             listeners: listeners.clone(),
+            feed: feed.clone(),
         });
-        (Self { requests }, spec.queue("requests", gauge))
+        (Self { requests, counters: Arc::default() }, spec.queue("requests", gauge))
     }
 
     /// Adds or replaces videos. Durable and visible when this returns: for each its number and whether it is new.
     pub async fn put_videos(&self, videos: Vec<(VideoId, Video)>) -> Result<Vec<(VideoIndex, bool)>, CatalogueError> {
-        let changes = self.ask(Change::Put(videos)).await?;
+        let changes = self.ask(Change::Put(videos, From::Here)).await?;
         Ok(changes.into_iter().map(|change| (change.video, change.is_new)).collect())
     }
 
     /// Takes a video down. Returns whether the catalogue knows it.
     pub async fn remove(&self, video: VideoId) -> Result<bool, CatalogueError> {
         Ok(!self.ask(Change::Remove(video)).await?.is_empty())
+    }
+
+    /// Takes in a message of the catalogue feed. Visible, and stored by somebody, when this returns; what is not acceptable is left
+    /// out, logged and counted.
+    pub async fn hear(&self, change: &CatalogueChange) -> Result<(), CatalogueError> {
+        let from = if change.origin.is_some() { From::Node } else { From::Outside };
+        let mut videos = Vec::new();
+        for parsed in Video::parse_one_or_more(&change.payload) {
+            match parsed {
+                Ok(video) => videos.push(video),
+                Err(error) => {
+                    self.counters.refused.fetch_add(1, Relaxed);
+                    tracing::warn!(position = change.position, %error, "a change of the catalogue was refused");
+                }
+            }
+        }
+        self.counters.heard.fetch_add(videos.len() as u64, Relaxed);
+        if !videos.is_empty() {
+            self.ask(Change::Put(videos, from)).await?;
+        }
+        Ok(())
+    }
+
+    /// Videos that came with the catalogue feed, and those of them that were refused.
+    pub fn heard(&self) -> (u64, u64) {
+        (self.counters.heard.load(Relaxed), self.counters.refused.load(Relaxed))
     }
 
     async fn ask(&self, change: Change) -> Result<Vec<VideoChange>, CatalogueError> {
@@ -136,6 +191,8 @@ struct Writer {
     live: Arc<Live>,
     requests: Receiver<Request>,
     listeners: Arc<[Arc<dyn CatalogueListener>]>,
+    /// How the other nodes hear of it.
+    feed: Option<Arc<dyn CatalogueFeed>>,
 }
 
 #[async_trait]
@@ -162,7 +219,7 @@ impl Service for Writer {
 impl Change {
     fn len(&self) -> usize {
         match self {
-            Self::Put(videos) => videos.len(),
+            Self::Put(videos, _) => videos.len(),
             Self::Remove(_) => 1,
         }
     }
@@ -172,10 +229,10 @@ impl Writer {
     async fn change(&self, mut requests: Vec<Request>, context: &Context) {
         let now = Timestamp::now();
         let rows = rows(&mut requests, &self.live.catalogue(), now);
-        if let Err(error) = self.write(&rows).await {
+        if let Err(error) = self.write(rows).await {
             tracing::warn!(%error, "the catalogue could not be written");
             context.probe.note_error(&error);
-            let error = CatalogueError::Store(error.to_string().into());
+            let error = CatalogueError::Store(error.into());
             for request in requests {
                 let _gave_up = request.reply.send(Err(error.clone()));
             }
@@ -187,7 +244,7 @@ impl Writer {
         for Request { change, reply } in requests {
             let from = changed.len();
             match change {
-                Change::Put(videos) => {
+                Change::Put(videos, _) => {
                     changed.extend(videos.into_iter().map(|(id, video)| put(&mut catalogue, &id, video, now)));
                 }
                 Change::Remove(id) => {
@@ -209,36 +266,50 @@ impl Writer {
         }
     }
 
-    async fn write(&self, rows: &[(VideoId, Video)]) -> Result<(), StoreError> {
-        match rows.is_empty() {
-            true => Ok(()),
-            false => self.store.put_videos(rows).await,
+    /// Makes rows durable, and known to the other nodes where they are not. Done again, it changes nothing.
+    async fn write(&self, rows: HashMap<VideoId, (Video, From)>) -> Result<(), String> {
+        let (mut to_store, mut to_tell) = (Vec::new(), Vec::new());
+        for (id, (video, from)) in rows {
+            if from == From::Here && self.feed.is_some() {
+                to_tell.push((id.clone(), video.clone()));
+            }
+            if from != From::Node {
+                to_store.push((id, video));
+            }
+        }
+        if !to_store.is_empty() {
+            self.store.put_videos(&to_store).await.map_err(|error| error.to_string())?;
+        }
+        match &self.feed {
+            Some(feed) if !to_tell.is_empty() => feed.announce(&to_tell).await.map_err(|error| error.to_string()),
+            _ => Ok(()),
         }
     }
 }
 
 /// What requests make of each video, as it is to be stored. Fills in publication times that were not given, so that a restart
 /// reads the same.
-fn rows(requests: &mut [Request], catalogue: &Catalogue, now: Timestamp) -> Vec<(VideoId, Video)> {
-    let mut rows: HashMap<VideoId, Video> = HashMap::new();
+fn rows(requests: &mut [Request], catalogue: &Catalogue, now: Timestamp) -> HashMap<VideoId, (Video, From)> {
+    let mut rows: HashMap<VideoId, (Video, From)> = HashMap::new();
     let stored = |id: &VideoId| catalogue.find(id).and_then(|video| catalogue.video(video));
     for request in requests {
         match &mut request.change {
-            Change::Put(videos) => {
+            Change::Put(videos, from) => {
                 for (id, video) in videos {
-                    let before = rows.get(id).or(stored(id).map(Arc::as_ref));
+                    let before = rows.get(id).map(|(video, _)| video).or(stored(id).map(Arc::as_ref));
                     video.published_at = video.published_at.or(before.and_then(|v| v.published_at)).or(Some(now));
-                    rows.insert(id.clone(), video.clone());
+                    rows.insert(id.clone(), (video.clone(), *from));
                 }
             }
             Change::Remove(id) => {
-                if let Some(video) = rows.get(id).or(stored(id).map(Arc::as_ref)) {
-                    rows.insert(id.clone(), Video { status: Status::Removed, ..video.clone() });
+                let before = rows.get(id).map(|(video, _)| video).or(stored(id).map(Arc::as_ref));
+                if let Some(video) = before {
+                    rows.insert(id.clone(), (Video { status: Status::Removed, ..video.clone() }, From::Here));
                 }
             }
         }
     }
-    rows.into_iter().collect()
+    rows
 }
 
 fn put(catalogue: &mut Catalogue, id: &VideoId, video: Video, now: Timestamp) -> VideoChange {

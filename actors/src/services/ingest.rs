@@ -36,7 +36,6 @@ use crate::{
         store::{Activity, Batch, FeatureStore},
     },
     sessions::{AppliedEvents, SessionError, Sessions, state::Applied},
-    statistics::Entity,
     tallies,
 };
 
@@ -482,16 +481,8 @@ impl Worker {
         ticket: u64,
     ) -> Result<(), ServiceError> {
         let live = &self.parts.live;
-        let mut changed: HashSet<Entity> = HashSet::new();
-        let (first_order, tallies) = {
-            let mut statistics = live.statistics.write();
-            let first_order = statistics.order() + 1;
-            for (order, (each, applied, country)) in (first_order..).zip(&done) {
-                changed.extend(statistics.apply(order, applied, &each.incoming.entry, *country));
-            }
-            let tallies: Vec<_> = changed.into_iter().map(|entity| (entity, statistics.tally(entity))).collect();
-            (first_order, tallies)
-        };
+        let (first_order, tallies) =
+            live.count(done.iter().map(|(each, applied, country)| (applied, &each.incoming.entry, *country)));
         let catalogue = live.catalogue_full();
         let named = tallies
             .iter()

@@ -91,6 +91,7 @@ async fn join(rows: &Arc<Rows>, name: &str) -> Member {
     let supervisor = Supervisor::start(RestartPolicy::default(), vec![spec]).await.unwrap();
     let obeys = tokio::spawn({
         let (membership, mut wanted) = (membership.clone(), membership.wanted());
+        wanted.mark_changed();
         async move {
             while wanted.changed().await.is_ok() {
                 let wanted = wanted.borrow_and_update().clone();

@@ -51,7 +51,7 @@ impl Rig {
         let (subscriptions, hub) = Subscriptions::new(SubscriptionSettings::default());
         let listeners: Vec<Arc<dyn catalogue::CatalogueListener>> = vec![Arc::new(subscriptions.clone())];
         let (catalogue, cataloguing) =
-            CatalogueWriter::new(CatalogueSettings::default(), port.clone(), live.clone(), listeners);
+            CatalogueWriter::new(CatalogueSettings::default(), port.clone(), live.clone(), listeners, None);
         let parts = IngestParts {
             bus: bus.clone() as Arc<dyn EventBus>,
             store: port,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
-use foryou_actors::ports::bus::{BusError, Delivery, Subscription};
+use foryou_actors::ports::bus::{BusError, Delivery, Partitions, Subscription};
 use tokio::sync::oneshot;
 
 use super::{Shared, closed, writer::Job};
@@ -18,8 +18,8 @@ pub struct EmbeddedSubscription {
 }
 
 impl EmbeddedSubscription {
-    pub fn new(shared: Arc<Shared>, credit: usize) -> Self {
-        let id = shared.queue.lock().subscribe();
+    pub fn new(shared: Arc<Shared>, partitions: &Partitions, credit: usize) -> Self {
+        let id = shared.queue.lock().subscribe(partitions.iter());
         Self { shared, id, credit, outstanding: BTreeSet::new() }
     }
 
@@ -33,7 +33,7 @@ impl EmbeddedSubscription {
     }
 
     /// Those of `tags` that were outstanding, which they are no longer.
-    fn release(&mut self, tags: &[u64]) -> Vec<u64> {
+    fn put_down(&mut self, tags: &[u64]) -> Vec<u64> {
         tags.iter().copied().filter(|tag| self.outstanding.remove(tag)).collect()
     }
 }
@@ -54,23 +54,28 @@ impl Subscription for EmbeddedSubscription {
         }
     }
 
-    async fn hold(&mut self, _partition: u16) -> Result<(), BusError> {
+    async fn hold(&mut self, partition: u16) -> Result<(), BusError> {
+        self.shared.queue.lock().hold(self.id, partition);
+        self.shared.arrived.notify_waiters();
         Ok(())
     }
 
-    async fn release(&mut self, _partition: u16) -> Result<(), BusError> {
+    async fn release(&mut self, partition: u16) -> Result<(), BusError> {
+        self.shared.queue.lock().release(self.id, partition);
+        self.shared.arrived.notify_waiters();
         Ok(())
     }
 
     async fn ack(&mut self, tags: &[u64]) -> Result<(), BusError> {
-        let tags = self.release(tags);
+        let tags = self.put_down(tags);
         // A failure here is the disk's; the events come again after the next start, and not before.
         self.shared.settle(tags).map_err(|e| BusError::Away(format!("acknowledgements cannot be written: {e}")))
     }
 
     async fn nack(&mut self, tags: &[u64]) -> Result<(), BusError> {
-        let tags = self.release(tags);
+        let tags = self.put_down(tags);
         self.shared.queue.lock().give_back(tags);
+        self.shared.arrived.notify_waiters();
         Ok(())
     }
 
@@ -91,8 +96,8 @@ impl Subscription for EmbeddedSubscription {
 impl Drop for EmbeddedSubscription {
     fn drop(&mut self) {
         let mut queue = self.shared.queue.lock();
-        queue.unsubscribe(self.id);
         queue.give_back(std::mem::take(&mut self.outstanding));
+        queue.unsubscribe(self.id);
         drop(queue);
         self.shared.arrived.notify_waiters();
     }

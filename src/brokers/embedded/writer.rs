@@ -112,10 +112,10 @@ fn publish(
             }),
     };
     let mut queue = shared.queue.lock();
-    queue.release(events.len(), events.iter().map(|(_, payload)| payload.len()).sum());
+    queue.unreserve(events.len(), events.iter().map(|(_, payload)| payload.len()).sum());
     let tags = appended?;
     for (tag, (partition, payload)) in tags.zip(events) {
-        queue.push(tag, Entry { partition, redelivered: 0, payload });
+        queue.push(tag, Entry::new(partition, 0, payload));
     }
     drop(queue);
     // The subscriber first: it has work to do, the publishers only an answer to give.

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use foryou_schemas::{Event, UserId};
 
-use super::{BusError, Delivery, EventBus, Partitions, Subscription};
+use super::{BusError, Delivery, EventBus, Partitions, Subscription, partition_of};
 pub use crate::ports::contract::Subject;
 use crate::ports::contract::{event, user};
 
@@ -32,6 +32,8 @@ macro_rules! bus_contract {
             poison_goes_to_quarantine,
             full_is_an_error_and_nothing_is_lost,
             who_waits_for_a_person_is_told_when_all_is_settled,
+            only_what_is_held_is_delivered,
+            a_released_partition_changes_hands_when_all_of_it_is_settled,
         );
     };
     (@each $fresh:path, $($clause:ident,)*) => {$(
@@ -237,6 +239,80 @@ pub async fn who_waits_for_a_person_is_told_when_all_is_settled<S: Subject<Port:
     let given_back: Vec<u64> = again.iter().filter(|d| d.redelivered > 0).map(|d| d.tag).collect();
     consumer.ack(&given_back).await.unwrap();
     tokio::time::timeout(PATIENCE, all_settled).await.expect("all are settled").unwrap();
+}
+
+/// A consumer gets what it holds, and all that was published before it held it.
+pub async fn only_what_is_held_is_delivered<S: Subject<Port: EventBus>>(subject: &S) {
+    let bus = subject.open().await;
+    let (mine, other) = (of_ann(&bus), neighbour(&bus));
+    let mut consumer = bus.subscribe(&[mine].into_iter().collect(), 10).await.unwrap();
+    bus.publish(&[numbered(0..2), vec![event(&other, 0), event(&other, 1)]].concat()).await.unwrap();
+    let first = take(&mut consumer, 2).await;
+    assert_eq!(ids(&first), ["ann/0", "ann/1"]);
+    silent(&mut consumer).await;
+    consumer.ack(&tags(&first)).await.unwrap();
+    consumer.hold(mine).await.unwrap();
+    consumer.hold(partition_of(&other, bus.partitions())).await.unwrap();
+    bus.publish(&[event(&other, 2), event(&ann(), 2)]).await.unwrap();
+    let all = take(&mut consumer, 4).await;
+    let of_other: Vec<_> = all.iter().filter(|delivery| delivery.partition != mine).cloned().collect();
+    assert_eq!(ids(&of_other), [0, 1, 2].map(|n| format!("{other}/{n}")));
+    consumer.ack(&tags(&all)).await.unwrap();
+
+    consumer.release(mine).await.unwrap();
+    consumer.release(mine).await.unwrap();
+    bus.publish(&[event(&ann(), 3), event(&other, 3)]).await.unwrap();
+    let last = take(&mut consumer, 1).await;
+    assert_eq!(ids(&last), [format!("{other}/3")]);
+    silent(&mut consumer).await;
+    consumer.hold(mine).await.unwrap();
+    assert_eq!(ids(&take(&mut consumer, 1).await), ["ann/3"]);
+}
+
+/// While anything that was delivered of a released partition is open, nobody gets more of it; then who holds it gets what was given
+/// back, what was never given, and what came since, in order.
+pub async fn a_released_partition_changes_hands_when_all_of_it_is_settled<S: Subject<Port: EventBus>>(subject: &S) {
+    let bus = subject.open().await;
+    let (mine, other) = (of_ann(&bus), neighbour(&bus));
+    let mut former = subscribe(&bus, 10).await;
+    let mut next_one = bus.subscribe(&Partitions::default(), 10).await.unwrap();
+    bus.publish(&numbered(0..5)).await.unwrap();
+    let first = take(&mut former, 3).await;
+    former.release(mine).await.unwrap();
+    next_one.hold(mine).await.unwrap();
+    bus.publish(&[event(&ann(), 5), event(&other, 0)]).await.unwrap();
+    let of_other = take(&mut former, 1).await;
+    assert_eq!(ids(&of_other), [format!("{other}/0")], "the others stay");
+    former.nack(&[first[1].tag]).await.unwrap();
+    former.ack(&[first[0].tag]).await.unwrap();
+    silent(&mut former).await;
+    silent(&mut next_one).await;
+    former.ack(&[first[2].tag]).await.unwrap();
+    let handed_over = take(&mut next_one, 4).await;
+    assert_eq!(ids(&handed_over), ["ann/1", "ann/3", "ann/4", "ann/5"]);
+    assert!(handed_over[0].redelivered >= 1);
+    silent(&mut former).await;
+
+    former.hold(mine).await.unwrap();
+    drop(next_one);
+    let back = take(&mut former, 4).await;
+    assert_eq!(ids(&back), ids(&handed_over), "from one that ended without settling anything");
+    former.ack(&tags(&back)).await.unwrap();
+    former.ack(&tags(&of_other)).await.unwrap();
+    silent(&mut former).await;
+    assert_eq!(bus.depth().await.unwrap(), 0);
+}
+
+/// The partition of ann, of whom most events are.
+fn of_ann(bus: &impl EventBus) -> u16 {
+    partition_of(&ann(), bus.partitions())
+}
+
+/// Somebody whose events lie in another partition than ann's.
+fn neighbour(bus: &impl EventBus) -> UserId {
+    let anybody = (0..100).map(|n| user(&format!("u{n}")));
+    let mut others = anybody.filter(|person| partition_of(person, bus.partitions()) != of_ann(bus));
+    others.next().expect("several partitions")
 }
 
 /// Consumes everything.

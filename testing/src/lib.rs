@@ -1,0 +1,12 @@
+//! RabbitMQ and Cassandra for tests, by `scripts/engines.sh`: [`Engines::shared`] for tests that only use them under names of their
+//! own, [`Private`] for tests that kill, freeze or block them.
+//!
+//! Names of tests that need engines contain `real_engines`: `make test-embedded` leaves those out.
+
+#![allow(clippy::expect_used, reason = "a failed step fails the test")]
+
+mod private;
+mod shared;
+
+pub use private::{Engine, Private};
+pub use shared::{Engines, unique};
