@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use foryou::app::Engines;
+use foryou::engines::Engines;
 use foryou_actors::{
     ports::{
         bus::{BusError, EventBus, Partitions, Subscription},
@@ -111,6 +111,9 @@ impl FeatureStore for Faulty<dyn FeatureStore> {
     }
     async fn scan_tallies(&self, visit: Visit<'_, (TallyKey, Vec<u8>)>) -> Result<u64, StoreError> {
         self.pass().await?.scan_tallies(visit).await
+    }
+    async fn scan_foreign_tallies(&self, visit: Visit<'_, (Box<str>, TallyKey, Vec<u8>)>) -> Result<(), StoreError> {
+        self.pass().await?.scan_foreign_tallies(visit).await
     }
     async fn scan_impressions(&self, visit: Visit<'_, Impression>) -> Result<(), StoreError> {
         self.pass().await?.scan_impressions(visit).await

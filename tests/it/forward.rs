@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use foryou::app::Engines;
+use foryou::engines::Engines;
 use foryou_actors::{
     ports::{
         bus::{Partitions, partition_of},
@@ -22,6 +22,9 @@ use tempfile::TempDir;
 use crate::server::{Answer, Server};
 
 const PARTITIONS: u16 = 64;
+/// Nothing is too late but what another node owes, and nodes ask each other for nothing by themselves.
+const SETTINGS: &str = "cluster = { forward_timeout_ms = 300, statistics_ms = 600000 }
+feed = { budget_ms = 10000, source_budget_ms = 10000 }";
 
 /// A server with a folder of its own, that holds `held`, and knows others by what they hold.
 struct Site {
@@ -45,8 +48,7 @@ fn site(name: &'static str, held: Partitions, others: Vec<Node>) -> Site {
     let dir = TempDir::new().unwrap();
     let change =
         move |engines: Engines| Engines { membership: Membership::fixed(name, PARTITIONS, held, others), ..engines };
-    let settings = "cluster.forward_timeout_ms = 300\nfeed = { budget_ms = 10000, source_budget_ms = 10000 }";
-    let server = Server::start_at("127.0.0.1:0", dir.path(), settings, change).ready();
+    let server = Server::start_at("127.0.0.1:0", dir.path(), SETTINGS, change).ready();
     Site { server, _dir: dir }
 }
 
@@ -180,9 +182,8 @@ fn with_history(address: &str) -> Site {
     drop(before);
     let others = vec![node("node-b", address, Partitions::all(PARTITIONS))];
     let membership = Membership::fixed("node-a", PARTITIONS, Partitions::default(), others);
-    let settings = "cluster.forward_timeout_ms = 300\nfeed = { budget_ms = 10000, source_budget_ms = 10000 }";
     let change = |engines| Engines { membership, ..engines };
-    let server = Server::start_at("127.0.0.1:0", dir.path(), settings, change).ready();
+    let server = Server::start_at("127.0.0.1:0", dir.path(), SETTINGS, change).ready();
     Site { server, _dir: dir }
 }
 

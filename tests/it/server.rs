@@ -7,10 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use foryou::{
-    app::{Application, Engines},
-    config::Config,
-};
+use foryou::{app::Application, config::Config, engines::Engines};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -113,7 +110,7 @@ impl Server {
         let (started, address) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let engines = change(Engines::open(&config).await.unwrap());
+                let engines = change(Engines::open(&config, listener.local_addr().unwrap()).await.unwrap());
                 let application = Application::start_on(config, listener, engines).await.unwrap();
                 started.send(application.address()).unwrap();
                 application.run_until(async { _ = stopped.await }).await.unwrap();
