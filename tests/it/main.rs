@@ -11,6 +11,7 @@ mod faults;
 mod feeds;
 mod forward;
 mod kill;
+mod nodes;
 mod operations;
 mod people;
 mod recommend;
