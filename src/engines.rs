@@ -16,7 +16,7 @@ use foryou_schemas::Timestamp;
 use crate::{
     brokers::embedded::{BusSettings, EmbeddedBus},
     config::{BusKind, Config, StoreKind},
-    stores::embedded::EmbeddedStore,
+    stores::{embedded::EmbeddedStore, scylla::ScyllaStore},
 };
 
 /// What everything runs on.
@@ -97,10 +97,13 @@ pub async fn open_cluster(config: &Config) -> anyhow::Result<Option<Arc<dyn Clus
 
 type SharedStore = (Arc<dyn FeatureStore>, Option<Arc<dyn Cluster>>);
 
-async fn open_shared_store(config: &Config, _owner: &str) -> anyhow::Result<SharedStore> {
+async fn open_shared_store(config: &Config, owner: &str) -> anyhow::Result<SharedStore> {
     match config.store.kind {
         StoreKind::Embedded => Ok((Arc::new(EmbeddedStore::open(&config.data.dir.join("store"))?), None)),
-        StoreKind::Scylla => bail!("store.kind scylla is not in this build"),
+        StoreKind::Scylla => {
+            let store = Arc::new(ScyllaStore::connect(&config.store.scylla, owner).await?);
+            Ok((store.clone(), Some(store)))
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! The feature store of a single node, in a folder: `fjall`, a log-structured merge tree with an atomic journal.
 
 mod keys;
-mod rows;
 mod writer;
 
 use std::{path::Path, sync::Arc};
@@ -14,6 +13,7 @@ use foryou_actors::{
 };
 use foryou_schemas::{EventId, User, UserId, Video, VideoId};
 
+use super::rows;
 use writer::{Command, Writer};
 
 /// The layout of keyspaces, keys and values; a folder of another one is refused.
@@ -148,7 +148,7 @@ impl Tables {
 
     /// Whether the event was written before, erased or not.
     fn knows_event(&self, id: &EventId) -> Result<bool, StoreError> {
-        let erased = || self.erased_ids.contains_key(keys::erased_id(id));
+        let erased = || self.erased_ids.contains_key(rows::hashed_id(id));
         self.ids.contains_key(id.as_str()).and_then(|known| if known { Ok(true) } else { erased() }).map_err(away)
     }
 

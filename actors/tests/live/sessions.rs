@@ -244,7 +244,8 @@ async fn a_failed_load_is_told_and_tried_again() {
     assert!(matches!(error, SessionError::Unavailable(_)), "{error}");
     rig.store.away.store(false, SeqCst);
     assert_eq!(rig.sessions.view(&user(1)).await.unwrap().seq, 0);
-    assert_eq!(rig.sessions.stats().load_failures, 1);
+    // A message that meets an actor on its way out goes to a successor, which tries, too.
+    assert!((1..=4).contains(&rig.sessions.stats().load_failures));
     rig.stop().await;
 }
 

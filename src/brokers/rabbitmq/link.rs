@@ -18,7 +18,7 @@ use lapin::{
     uri::{AMQPScheme, AMQPUri, AMQPUserInfo},
 };
 use parking_lot::Mutex;
-use rustls_pki_types::{CertificateDer, pem::PemObject};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use crate::config::Rabbitmq;
 

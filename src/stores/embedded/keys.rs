@@ -1,8 +1,7 @@
 //! Keys. Ids hold no control characters, so a zero byte ends one: no person's keys are a prefix of another's.
 
 use foryou_actors::ports::store::StoreError;
-use foryou_schemas::{EventId, FeedId, Timestamp, UserId};
-use sha2::{Digest, Sha256};
+use foryou_schemas::{FeedId, Timestamp, UserId};
 
 /// What every key of a person's rows begins with.
 pub fn person(user: &UserId) -> Vec<u8> {
@@ -29,12 +28,6 @@ pub fn impression(user: &UserId, at: Timestamp, feed: &FeedId) -> Vec<u8> {
 }
 
 const SIGN: u64 = 1 << 63;
-
-/// What is left of the id of an erased event: half of its SHA-256.
-pub fn erased_id(id: &EventId) -> [u8; 16] {
-    let hash: [u8; 32] = Sha256::digest(id.as_str()).into();
-    std::array::from_fn(|n| hash[n])
-}
 
 /// The person and the `seq` of an activity key.
 pub fn read_activity(key: &[u8]) -> Result<(UserId, u64), StoreError> {

@@ -217,7 +217,7 @@ fn erase(tables: &Tables, user: &UserId) -> Result<bool, StoreError> {
     for row in tables.activity.prefix(&person) {
         let (key, value) = row.into_inner().map_err(super::away)?;
         let id = rows::read_event_id(&value)?;
-        batch.insert(&tables.erased_ids, keys::erased_id(&id), []);
+        batch.insert(&tables.erased_ids, rows::hashed_id(&id), []);
         batch.remove(&tables.ids, id.as_str());
         batch.remove(&tables.activity, key);
     }

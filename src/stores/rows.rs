@@ -9,6 +9,7 @@ use foryou_schemas::{
     Country, CreatorId, Event, EventId, FeedId, Gender, Kind, Language, Status, Timestamp, User, UserId, Video, VideoId,
 };
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// The version that is written. A reader keeps every older one; a field is added by a new version, never in place.
 const VERSION: u8 = 1;
@@ -154,6 +155,12 @@ pub fn read_video(bytes: &[u8]) -> Result<Video, StoreError> {
     })
 }
 
+/// What is kept of an event's id where the id itself is not: half of its SHA-256.
+pub fn hashed_id(id: &EventId) -> [u8; 16] {
+    let hash: [u8; 32] = Sha256::digest(id.as_str()).into();
+    std::array::from_fn(|n| hash[n])
+}
+
 /// The key of a tally.
 pub fn write_tally_key(key: &TallyKey) -> Result<Vec<u8>, StoreError> {
     write(key)
@@ -178,11 +185,11 @@ fn read<'a, T: Deserialize<'a>>(what: &str, bytes: &'a [u8]) -> Result<T, StoreE
     }
 }
 
-fn id<'a, T>(text: &'a str, parse: impl FnOnce(&'a str) -> Result<T, String>) -> Result<T, StoreError> {
+pub fn id<'a, T>(text: &'a str, parse: impl FnOnce(&'a str) -> Result<T, String>) -> Result<T, StoreError> {
     parse(text).map_err(|reason| StoreError::Corrupt(format!("{text:?} {reason}")))
 }
 
-fn instant(ms: i64) -> Result<Timestamp, StoreError> {
+pub fn instant(ms: i64) -> Result<Timestamp, StoreError> {
     Timestamp::from_millis(ms).ok_or_else(|| StoreError::Corrupt(format!("{ms} ms is no time")))
 }
 

@@ -1,0 +1,164 @@
+//! Who may write as an owner, and the batch that an owner is writing.
+//!
+//! A batch spans partitions, so no server writes it as a whole. It is first written to the owner's journal; a conditional update of
+//! the owner's row then commits it, if the epoch is still the writer's; then its rows go to their tables. Whoever takes the
+//! owner over raises the epoch, which shuts the former writer out, and writes the rows of the last committed batch again.
+
+use foryou_actors::ports::store::StoreError;
+use futures_util::future::try_join_all;
+use scylla::{
+    errors::ExecutionError,
+    response::query_result::QueryResult,
+    value::{CqlValue, Row},
+};
+
+use super::{
+    clock::Clock,
+    entry::Entry,
+    errors::DriverError,
+    fan_out::{Kept, fan_out},
+    link::{Connected, Link},
+    noted::Noted,
+};
+
+/// Bytes of a batch that are written as one row.
+const PART_BYTES: usize = 512 << 10;
+/// Batches that are kept: the last that was committed, and the next.
+const SLOTS: i64 = 2;
+/// How often taking over is tried while others write the same row.
+const ATTEMPTS: usize = 100;
+
+/// The right to write as an owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ownership {
+    epoch: i64,
+    committed: i64,
+    /// The order number up to which the owner's tallies count, where there are any.
+    pub order: Option<i64>,
+}
+
+#[derive(scylla::DeserializeRow)]
+struct OwnerRow {
+    epoch: i64,
+    journal_epoch: i64,
+    committed: i64,
+    at: i64,
+    last_order: Option<i64>,
+}
+
+/// The journals of all owners.
+pub struct Journals<'a> {
+    pub link: &'a Link,
+    pub clock: &'a Clock,
+    pub kept: Kept,
+}
+
+impl Journals<'_> {
+    /// Becomes the writer of an owner: shuts the former one out and completes what it began.
+    pub async fn seize(&self, owner: &str) -> Result<Ownership, StoreError> {
+        for _ in 0..ATTEMPTS {
+            if let Some(ownership) = self.try_seize(owner).await? {
+                return Ok(ownership);
+            }
+        }
+        Err(StoreError::Away(format!("others write as {owner:?} all the time: does another node have the same name?")))
+    }
+
+    async fn try_seize(&self, owner: &str) -> Result<Option<Ownership>, StoreError> {
+        let to = &*self.link.get()?;
+        let Some(row) = self.row(to, owner).await? else {
+            let applied =
+                self.is_applied(to.session.execute_unpaged(&to.on.new_owner, (owner, self.clock.next()))).await?;
+            return Ok(applied.then_some(Ownership { epoch: 1, committed: 0, order: None }));
+        };
+        self.clock.saw(row.at);
+        let epoch = row.epoch + 1;
+        let values = (epoch, owner, row.epoch, row.journal_epoch, row.committed);
+        if !self.is_applied(to.session.execute_unpaged(&to.on.seize, values)).await? {
+            return Ok(None);
+        }
+        if row.committed > 0 {
+            let entry = self.read(to, owner, row.journal_epoch, row.committed).await?;
+            let notes = Noted::default().missing(&entry);
+            fan_out(to, self.kept, owner, &entry, &notes).await.map_err(|error| self.link.failed(error))?;
+        }
+        // Where this is not applied, somebody took over from here meanwhile, and did the same.
+        if self.is_applied(to.session.execute_unpaged(&to.on.redone, (epoch, owner, epoch))).await? {
+            let dropped = to.session.execute_unpaged(&to.on.drop_journal, (owner, row.journal_epoch)).await;
+            dropped.map_err(|error| self.link.failed(error))?;
+        }
+        Ok(Some(Ownership { epoch, committed: 0, order: row.last_order }))
+    }
+
+    /// Makes a batch durable as a whole: when this returns, its rows will be in their tables, whatever happens to this process.
+    pub async fn commit(
+        &self,
+        owner: &str,
+        ownership: &mut Ownership,
+        entry: &Entry,
+        order: Option<i64>,
+    ) -> Result<(), StoreError> {
+        let to = &*self.link.get()?;
+        let (number, bytes) = (ownership.committed + 1, entry.encode()?);
+        let slot = (number % SLOTS) as i32;
+        let parts = bytes.chunks(PART_BYTES).chain([&[][..]]).zip(0i32..).map(|(part, n)| {
+            to.session.execute_unpaged(&to.on.put_journal, (owner, ownership.epoch, slot, n, part, entry.at))
+        });
+        try_join_all(parts).await.map_err(|error| self.link.failed(error))?;
+        let order = order.or(ownership.order);
+        let values = (number, entry.at, order, owner, ownership.epoch);
+        if !self.is_applied(to.session.execute_unpaged(&to.on.commit, values)).await? {
+            return Err(StoreError::Fenced(format!("what {owner:?} began is completed by the node that took over")));
+        }
+        *ownership = Ownership { committed: number, order, ..*ownership };
+        Ok(())
+    }
+
+    async fn row(&self, to: &Connected, owner: &str) -> Result<Option<OwnerRow>, StoreError> {
+        let rows = to.session.execute_unpaged(&to.on.owner, (owner,)).await.map_err(|error| self.link.failed(error))?;
+        let rows = rows.into_rows_result().map_err(DriverError::answer)?;
+        Ok(rows.maybe_first_row().map_err(DriverError::answer)?)
+    }
+
+    /// The order number up to which the tallies of an owner count.
+    pub async fn order(&self, owner: &str) -> Result<u64, StoreError> {
+        let row = self.row(&*self.link.get()?, owner).await?;
+        Ok(row.and_then(|row| row.last_order).unwrap_or(0) as u64)
+    }
+
+    async fn read(&self, to: &Connected, owner: &str, epoch: i64, number: i64) -> Result<Entry, StoreError> {
+        let slot = (number % SLOTS) as i32;
+        let rows = to.session.execute_unpaged(&to.on.journal, (owner, epoch, slot)).await;
+        let rows = rows.map_err(|error| self.link.failed(error))?.into_rows_result().map_err(DriverError::answer)?;
+        let mut bytes = Vec::new();
+        for part in rows.rows::<(i32, Vec<u8>)>().map_err(DriverError::answer)? {
+            let (_, part) = part.map_err(DriverError::answer)?;
+            // An empty part ends a batch; what follows is of a longer one before it.
+            if part.is_empty() {
+                break;
+            }
+            bytes.extend(part);
+        }
+        Entry::decode(&bytes)
+    }
+
+    async fn is_applied(
+        &self,
+        update: impl Future<Output = Result<QueryResult, ExecutionError>>,
+    ) -> Result<bool, StoreError> {
+        let answer = update.await.map_err(|error| self.link.failed(error))?;
+        Ok(applied(answer)?)
+    }
+}
+
+/// Whether a conditional update was applied.
+pub fn applied(answer: QueryResult) -> Result<bool, DriverError> {
+    let rows = answer.into_rows_result().map_err(DriverError::answer)?;
+    // Some servers answer with more columns than this one.
+    let place = rows.column_specs().iter().position(|column| column.name() == "[applied]");
+    let row: Row = rows.first_row().map_err(DriverError::answer)?;
+    match place.and_then(|place| row.columns.into_iter().nth(place)) {
+        Some(Some(CqlValue::Boolean(applied))) => Ok(applied),
+        _ => Err(DriverError::Failed("a conditional update does not say whether it was applied".into())),
+    }
+}

@@ -1,0 +1,120 @@
+//! The connection to the store, which is replaced when it was away.
+
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use foryou_actors::ports::store::StoreError;
+use parking_lot::Mutex;
+use scylla::client::session::Session;
+use tokio::sync::Notify;
+
+use super::{
+    connect::{connect, use_keyspace},
+    errors::DriverError,
+    statements::Statements,
+};
+use crate::config::Scylla;
+
+/// How often a store that seems well is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The pause between attempts to reach one that is away.
+const TRY_EVERY: Duration = Duration::from_millis(200);
+
+/// A session of the driver with its statements.
+pub struct Connected {
+    pub session: Session,
+    pub on: Statements,
+}
+
+impl Connected {
+    async fn open(config: &Scylla) -> Result<Self, StoreError> {
+        let session = connect(config).await?;
+        use_keyspace(&session, config).await?;
+        let on = Statements::prepare(&session).await?;
+        Ok(Self { session, on })
+    }
+
+    async fn probe(&self) -> Result<(), DriverError> {
+        self.session.execute_unpaged(&self.on.probe, ()).await?;
+        Ok(())
+    }
+}
+
+/// The connection as of now, and what is wrong with it.
+pub struct Link {
+    config: Scylla,
+    now: ArcSwap<Connected>,
+    trouble: Mutex<Option<String>>,
+    doubt: Notify,
+}
+
+impl Link {
+    /// Begins with a session that is connected.
+    pub async fn new(config: &Scylla, session: Session) -> Result<Self, StoreError> {
+        let on = Statements::prepare(&session).await?;
+        let (trouble, doubt) = (Mutex::default(), Notify::new());
+        Ok(Self { config: config.clone(), now: ArcSwap::from_pointee(Connected { session, on }), trouble, doubt })
+    }
+
+    /// The connection, or why there is none: while the store is away nobody waits for it.
+    pub fn get(&self) -> Result<Arc<Connected>, StoreError> {
+        match &*self.trouble.lock() {
+            Some(reason) => Err(StoreError::Away(reason.clone())),
+            None => Ok(self.now.load_full()),
+        }
+    }
+
+    /// What is wrong.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().clone()
+    }
+
+    /// Turns an error of a request into the store's, and has the connection looked at.
+    pub fn failed(&self, error: impl Into<DriverError>) -> StoreError {
+        let error = error.into();
+        if !matches!(error, DriverError::Answer(_)) {
+            self.doubt.notify_one();
+        }
+        error.into()
+    }
+
+    /// Looks at the connection for as long as it is polled, and makes a new one while the store does not answer: the driver's own
+    /// way back takes up to ten seconds.
+    pub async fn watch(&self) {
+        loop {
+            let _either = tokio::time::timeout(LOOK_EVERY, self.doubt.notified()).await;
+            let connected = self.now.load_full();
+            let Err(error) = connected.probe().await else { continue };
+            let mut reason = format!("{}: {error}", self.config.nodes);
+            tracing::warn!(reason, "the feature store is away");
+            *self.trouble.lock() = Some(reason.clone());
+            drop(connected);
+            while let Err(error) = self.again().await {
+                if error != reason {
+                    tracing::warn!(reason = error, "the feature store is still away");
+                    *self.trouble.lock() = Some(error.clone());
+                    reason = error;
+                }
+                tokio::time::sleep(TRY_EVERY).await;
+            }
+            *self.trouble.lock() = None;
+            tracing::info!("the feature store is back");
+        }
+    }
+
+    /// Tries the old connection and a new one at once: what was frozen goes on with the old one, what was restarted with the new.
+    async fn again(&self) -> Result<(), String> {
+        let old = self.now.load_full();
+        let (mut probed, mut opened) = (std::pin::pin!(old.probe()), std::pin::pin!(Connected::open(&self.config)));
+        let reason = |error: StoreError| match error {
+            StoreError::Away(reason) => reason,
+            error => error.to_string(),
+        };
+        let opened = tokio::select! {
+            Ok(()) = &mut probed => return Ok(()),
+            opened = &mut opened => opened,
+        };
+        self.now.store(Arc::new(opened.map_err(reason)?));
+        Ok(())
+    }
+}

@@ -1,0 +1,106 @@
+//! Every statement that is used, prepared once a connection.
+
+use futures_util::future::try_join_all;
+use scylla::{
+    client::session::Session,
+    statement::{Consistency, Statement, prepared::PreparedStatement},
+};
+
+use super::errors::DriverError;
+
+/// Whether a statement may be sent twice: a conditional one may not.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Plain,
+    /// A read of what conditional updates wrote, those on their way included.
+    SerialRead,
+    Conditional,
+}
+
+macro_rules! statements {
+    ($($name:ident: $kind:ident $text:literal,)*) => {
+        /// The statements by name.
+        pub struct Statements {
+            $(pub $name: PreparedStatement,)*
+        }
+
+        impl Statements {
+            /// Prepares them, those that read at most `page` rows at a time.
+            pub async fn prepare(session: &Session) -> Result<Self, DriverError> {
+                let all = [$((Kind::$kind, $text),)*];
+                let prepared = try_join_all(all.map(|(kind, text)| prepare(session, kind, text))).await?;
+                let mut prepared = prepared.into_iter();
+                let missing = || DriverError::Failed("a statement was not prepared".into());
+                Ok(Self { $($name: prepared.next().ok_or_else(missing)?,)* })
+            }
+        }
+    };
+}
+
+statements! {
+    probe: Plain "SELECT number FROM migrations WHERE number = 1",
+
+    profile: Plain "SELECT user, told, age, country, gender, language, registered_at, days FROM profiles WHERE user = ?",
+    presence: Plain "SELECT told, days, feed_days FROM profiles WHERE user = ?",
+    profiles: Plain "SELECT user, told, age, country, gender, language, registered_at, days FROM profiles",
+    people: Plain "SELECT user, days FROM profiles",
+    served_people: Plain "SELECT user, feed_days FROM profiles",
+    put_profile: Plain "INSERT INTO profiles (user, told, age, country, gender, language, registered_at)
+        VALUES (?, true, ?, ?, ?, ?, ?) USING TIMESTAMP ?",
+    note_day: Plain "UPDATE profiles USING TIMESTAMP ? AND TTL ? SET days[?] = ? WHERE user = ?",
+    note_feed_day: Plain "UPDATE profiles USING TIMESTAMP ? AND TTL ? SET feed_days = feed_days + ? WHERE user = ?",
+    erase_profile: Plain "DELETE FROM profiles USING TIMESTAMP ? WHERE user = ?",
+
+    snapshot: Plain "SELECT seq, snapshot, writetime(snapshot) FROM snapshots WHERE user = ?",
+    put_snapshot: Plain "INSERT INTO snapshots (user, seq, snapshot) VALUES (?, ?, ?) USING TIMESTAMP ?",
+    erase_snapshot: Plain "DELETE FROM snapshots USING TIMESTAMP ? WHERE user = ?",
+
+    tail: Plain "SELECT seq, event FROM activity WHERE user = ? AND day = ? AND seq > ?",
+    newest: Plain "SELECT seq, event FROM activity WHERE user = ? AND day = ? ORDER BY seq DESC LIMIT ?",
+    put_activity: Plain "INSERT INTO activity (user, day, seq, event) VALUES (?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?",
+    erase_activity: Plain "DELETE FROM activity USING TIMESTAMP ? WHERE user = ? AND day = ?",
+
+    feeds: Plain "SELECT at, feed, record FROM impressions WHERE user = ? AND day = ?",
+    put_feed: Plain "INSERT INTO impressions (user, day, at, feed, record) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?",
+    erase_feeds: Plain "DELETE FROM impressions USING TIMESTAMP ? WHERE user = ? AND day = ?",
+
+    known_ids: Plain "SELECT id FROM event_ids WHERE shard = ? AND id IN ?",
+    put_id: Plain "INSERT INTO event_ids (shard, id) VALUES (?, ?) USING TIMESTAMP ? AND TTL ?",
+
+    videos: Plain "SELECT id, creator, category, duration_ms, published_at, tags, title, language, country, age_rating, status
+        FROM videos",
+    put_video: Plain "INSERT INTO videos (id, creator, category, duration_ms, published_at, tags, title, language, country,
+        age_rating, status) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?",
+
+    tallies: Plain "SELECT key, tally FROM tallies WHERE owner = ? AND shard = ?",
+    put_tally: Plain "INSERT INTO tallies (owner, shard, key, tally) VALUES (?, ?, ?, ?) USING TIMESTAMP ?",
+
+    owners: Plain "SELECT owner FROM owners",
+    owner: SerialRead "SELECT epoch, journal_epoch, committed, at, last_order FROM owners WHERE owner = ?",
+    new_owner: Conditional "INSERT INTO owners (owner, epoch, journal_epoch, committed, at) VALUES (?, 1, 1, 0, ?) IF NOT EXISTS",
+    seize: Conditional "UPDATE owners SET epoch = ? WHERE owner = ? IF epoch = ? AND journal_epoch = ? AND committed = ?",
+    redone: Conditional "UPDATE owners SET journal_epoch = ?, committed = 0 WHERE owner = ? IF epoch = ?",
+    commit: Conditional "UPDATE owners SET committed = ?, at = ?, last_order = ? WHERE owner = ? IF epoch = ?",
+
+    journal: Plain "SELECT part, body FROM journal WHERE owner = ? AND epoch = ? AND slot = ?",
+    put_journal: Plain "INSERT INTO journal (owner, epoch, slot, part, body) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?",
+    drop_journal: Plain "DELETE FROM journal WHERE owner = ? AND epoch = ?",
+
+    nodes: Plain "SELECT name, address, incarnation, beat, started_at, held, version FROM nodes WHERE cluster = 'foryou'",
+    node: Plain "SELECT incarnation FROM nodes WHERE cluster = 'foryou' AND name = ?",
+    put_node: Plain "INSERT INTO nodes (cluster, name, address, incarnation, beat, started_at, held, version)
+        VALUES ('foryou', ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?",
+    drop_node: Plain "DELETE FROM nodes USING TIMESTAMP ? WHERE cluster = 'foryou' AND name = ?",
+
+    position: Plain "SELECT position FROM catalogue_positions WHERE node = ?",
+    put_position: Plain "INSERT INTO catalogue_positions (node, position) VALUES (?, ?) USING TIMESTAMP ?",
+}
+
+async fn prepare(session: &Session, kind: Kind, text: &str) -> Result<PreparedStatement, DriverError> {
+    let mut statement = session.prepare(Statement::new(text)).await?;
+    statement.set_is_idempotent(kind != Kind::Conditional);
+    if kind == Kind::SerialRead {
+        statement.set_consistency(Consistency::LocalSerial);
+    }
+    Ok(statement)
+}

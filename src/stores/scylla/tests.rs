@@ -1,0 +1,64 @@
+use async_trait::async_trait;
+use foryou_actors::ports::contract::Subject;
+
+use foryou_testing::{Engines, unique};
+
+use super::*;
+use crate::config::Secret;
+
+/// A keyspace of its own, which is dropped at the end.
+struct Keyspace(Scylla);
+
+impl Keyspace {
+    fn on(engines: &Engines) -> Self {
+        let (user, password) = engines.login.unwrap_or_default();
+        Self(Scylla {
+            nodes: engines.cassandra.clone(),
+            keyspace: unique(),
+            user: user.into(),
+            password: Secret::new(password),
+            ..Scylla::default()
+        })
+    }
+
+    async fn open_as(&self, owner: &str) -> ScyllaStore {
+        ScyllaStore::connect(&self.0, owner).await.unwrap()
+    }
+}
+
+impl Drop for Keyspace {
+    fn drop(&mut self) {
+        let config = self.0.clone();
+        // A runtime of its own: the test's is busy with this drop.
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let session = connect::connect(&config).await.unwrap();
+                let mut drop =
+                    scylla::statement::Statement::new(format!("DROP KEYSPACE IF EXISTS {}", config.keyspace));
+                drop.set_request_timeout(Some(connect::SCHEMA_TIMEOUT));
+                session.query_unpaged(drop, ()).await.unwrap();
+            });
+        });
+        dropped.join().unwrap();
+    }
+}
+
+#[async_trait]
+impl Subject for Keyspace {
+    type Port = ScyllaStore;
+    async fn open(&self) -> ScyllaStore {
+        migrate(&self.0).await.unwrap();
+        self.open_as("t").await
+    }
+}
+
+mod real_engines {
+    use super::*;
+
+    fn fresh() -> Keyspace {
+        Keyspace::on(&Engines::shared())
+    }
+
+    foryou_actors::store_contract!(fresh);
+}

@@ -1,0 +1,160 @@
+//! The one writer: a task that merges the writes that wait for it, and makes each group durable by way of the journal.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use foryou_actors::ports::store::{Batch, StoreError};
+use foryou_schemas::UserId;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    Shared,
+    entry::{Acted, Blob, Counted, Entry, Served, Snapshot},
+    erase,
+    fan_out::fan_out,
+    ids::known_ids,
+    journal::Ownership,
+};
+use crate::stores::rows;
+
+/// Writes that may wait.
+pub const QUEUE: usize = 1_024;
+/// Rows after which a group takes in no more of the waiting writes.
+const GROUP_ROWS: usize = 16_384;
+
+type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// What the writer is asked to do.
+pub enum Command {
+    Begin(Reply<()>),
+    Write(Batch, Reply<()>),
+    Erase(UserId, Reply<bool>),
+}
+
+/// The writer of one owner.
+pub struct Writer {
+    shared: Arc<Shared>,
+    /// Absent until something is to be written, and after every failure: then the journal tells what was done.
+    ownership: Option<Ownership>,
+}
+
+impl Writer {
+    pub fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, ownership: None }
+    }
+
+    /// Works until nobody can ask any more.
+    pub async fn run(mut self, mut waiting: mpsc::Receiver<Command>) {
+        let mut next = waiting.recv().await;
+        while let Some(command) = next.take() {
+            match command {
+                Command::Begin(reply) => {
+                    let _gone = reply.send(self.own().await.map(|_| ()));
+                }
+                Command::Erase(user, reply) => {
+                    let _gone = reply.send(erase::erase(&self.shared, &user).await);
+                }
+                Command::Write(batch, reply) => {
+                    let (mut rows, mut batches, mut replies) = (weight(&batch), vec![batch], vec![reply]);
+                    while rows < GROUP_ROWS && next.is_none() {
+                        match waiting.try_recv() {
+                            Ok(Command::Write(batch, reply)) => {
+                                rows += weight(&batch);
+                                batches.push(batch);
+                                replies.push(reply);
+                            }
+                            Ok(other) => next = Some(other),
+                            Err(_) => break,
+                        }
+                    }
+                    let done = self.write(batches).await;
+                    for reply in replies {
+                        let _gone = reply.send(done.clone());
+                    }
+                }
+            }
+            if next.is_none() {
+                next = waiting.recv().await;
+            }
+        }
+    }
+
+    async fn own(&mut self) -> Result<Ownership, StoreError> {
+        if let Some(ownership) = self.ownership {
+            return Ok(ownership);
+        }
+        self.shared.unknown.lock().clear();
+        let ownership = self.shared.journals().seize(&self.shared.owner).await?;
+        self.ownership = Some(ownership);
+        Ok(ownership)
+    }
+
+    async fn write(&mut self, batches: Vec<Batch>) -> Result<(), StoreError> {
+        let mut ownership = self.own().await?;
+        let (entry, order) = self.entry(batches, ownership.order).await?;
+        if entry.is_empty() && order == ownership.order {
+            return Ok(());
+        }
+        // Whatever ends this early leaves it to the journal to tell how far it came.
+        self.ownership = None;
+        let shared = &*self.shared;
+        shared.journals().commit(&shared.owner, &mut ownership, &entry, order).await?;
+        #[cfg(test)]
+        shared.fault()?;
+        let notes = shared.noted.lock().missing(&entry);
+        let to = shared.link.get()?;
+        fan_out(&to, shared.kept, &shared.owner, &entry, &notes).await.map_err(|error| shared.link.failed(error))?;
+        shared.noted.lock().remember(notes);
+        self.ownership = Some(ownership);
+        Ok(())
+    }
+
+    /// The rows of a group of batches, and the order number up to which tallies count then. Each event once.
+    async fn entry(&self, batches: Vec<Batch>, mut order: Option<i64>) -> Result<(Entry, Option<i64>), StoreError> {
+        let mut entry = Entry { at: self.shared.clock.next(), ..Entry::default() };
+        let (mut tallies, mut snapshots) = (HashMap::new(), HashMap::new());
+        for batch in batches {
+            for activity in batch.activity {
+                let id = rows::hashed_id(&activity.event.id);
+                let event = Blob(rows::write_activity(&activity)?);
+                entry.activity.push(Acted { user: activity.event.user, seq: activity.seq, id, event });
+            }
+            snapshots.extend(batch.snapshots.into_iter().map(|(user, seq, bytes)| (user, (seq, bytes))));
+            // Absolute values that an older, repeated batch brings must not replace newer ones.
+            let number = batch.order.map(|order| order as i64);
+            if number.is_none_or(|number| order.is_none_or(|order| number >= order)) {
+                tallies.extend(batch.tallies);
+                order = number.or(order);
+            }
+            for impression in batch.impressions {
+                let (at, feed) = (impression.at, &impression.feed);
+                entry.feeds.push(Served::new(impression.user, at, feed, impression.record));
+            }
+        }
+        self.keep_new(&mut entry.activity).await?;
+        for (user, (seq, snapshot)) in snapshots {
+            entry.snapshots.push(Snapshot { user, seq, snapshot: Blob(snapshot) });
+        }
+        for (key, tally) in tallies {
+            entry.tallies.push(Counted::new(&key, tally)?);
+        }
+        Ok((entry, order))
+    }
+
+    /// Leaves out events that were written before, and those that come twice.
+    async fn keep_new(&self, activity: &mut Vec<Acted>) -> Result<(), StoreError> {
+        let unsure: Vec<[u8; 16]> = {
+            let mut unknown = self.shared.unknown.lock();
+            activity.iter().map(|row| row.id).filter(|id| !unknown.remove(id)).collect()
+        };
+        let mut met: HashSet<[u8; 16]> = known_ids(&self.shared.link, &unsure).await?;
+        activity.retain(|row| met.insert(row.id));
+        Ok(())
+    }
+}
+
+fn weight(batch: &Batch) -> usize {
+    batch.activity.len() + batch.snapshots.len() + batch.tallies.len() + batch.impressions.len()
+}
