@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: build test test-embedded engines engines-down demo lint doc deny clean
+.PHONY: build test test-embedded soak engines engines-down demo lint doc deny clean
 
 build:
 	$(CARGO) build --release --locked --bin foryou
@@ -15,6 +15,12 @@ test:
 # Without the tests on RabbitMQ and Cassandra.
 test-embedded:
 	library="$$(scripts/onnxruntime.sh)" && ORT_DYLIB_PATH="$$library" $(CARGO) test --release --locked --workspace -- --skip real_engines
+
+# Two servers on RabbitMQ and Cassandra of their own, events all the time, fault after fault. `make test` holds a short form.
+MINUTES ?= 20
+soak:
+	library="$$(scripts/onnxruntime.sh)" && ORT_DYLIB_PATH="$$library" FORYOU_SOAK_MINUTES=$(MINUTES) \
+	  $(CARGO) test --release --locked --test soak -- --nocapture
 
 engines:
 	scripts/engines.sh up

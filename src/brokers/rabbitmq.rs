@@ -36,6 +36,8 @@
 //! means that the partition is full (wait, then publish the same event with the same id again, and those behind it). An event under
 //! another partition's key is not applied: it goes to quarantine and says so.
 
+#[cfg(test)]
+mod asyncapi;
 mod barriers;
 mod catalogue;
 mod hand;

@@ -3,11 +3,8 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    io::{BufRead, BufReader},
     path::Path,
-    process::{Child, Command, Stdio},
     sync::mpsc,
-    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -19,6 +16,7 @@ use foryou_actors::{
     statistics::{Count, Entity},
     tallies,
 };
+use foryou_testing::{Node, free_address};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use serde_json::{Value, json};
 
@@ -29,48 +27,9 @@ const KILLS: usize = 10;
 /// No more kills after this.
 const ENOUGH: Duration = Duration::from_secs(12);
 
-/// The server as a process of its own.
-struct Process {
-    child: Child,
-    base: String,
-    log: Option<JoinHandle<()>>,
-}
-
-impl Process {
-    /// Starts it on a free port, and waits until it listens.
-    fn start(data: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_foryou"))
-            .args(["serve", "--bind", "127.0.0.1:0"])
-            .envs([("FORYOU__LOG__FORMAT", "json"), ("FORYOU__SERVER__WORKERS", "2")])
-            .env("FORYOU__DATA__DIR", data)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut said = Vec::new();
-        let address = lines.by_ref().map(Result::unwrap).find_map(|line| {
-            let address = line.split_once(r#""address":""#).map(|(_, rest)| rest.split('"').next().unwrap().to_owned());
-            said.push(line);
-            address
-        });
-        let Some(address) = address else { panic!("the server did not start: {said:#?}") };
-        let log = std::thread::spawn(move || lines.for_each(drop));
-        Self { child, base: format!("http://{address}"), log: Some(log) }
-    }
-
-    fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        self.log.take().map(JoinHandle::join);
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        if self.log.is_some() {
-            self.kill();
-        }
-    }
+/// The server as a process of its own, on a folder.
+fn start(data: &Path) -> Node {
+    Node::start(env!("CARGO_BIN_EXE_foryou"), data, &free_address(), "")
 }
 
 fn agent() -> ureq::Agent {
@@ -133,8 +92,8 @@ impl Client {
 
 /// Lets the clients send until so many requests are answered and a little longer, then kills the server.
 fn kill_under_load(data: &Path, clients: &mut [Client], rng: &mut SmallRng) {
-    let mut server = Process::start(data);
-    let base = server.base.clone();
+    let mut server = start(data);
+    let base = format!("http://{}", server.address());
     let answers = rng.random_range(0..300);
     let longer = Duration::from_micros(rng.random_range(0..3_000));
     std::thread::scope(|scope| {
@@ -163,10 +122,13 @@ fn what_was_acknowledged_survives_kill_9_and_is_applied_once() {
     let dir = tempfile::tempdir().unwrap();
     let mut rng = SmallRng::seed_from_u64(seed);
     {
-        let server = Process::start(dir.path());
+        let server = start(dir.path());
         let video = |n| json!({"id": format!("v{n}"), "creator": "c", "category": "k", "duration_ms": 10_000});
         let videos: Vec<_> = (0..VIDEOS).map(video).collect();
-        let answer = agent().post(format!("{}/v1/videos", server.base)).send_json(json!({ "videos": videos })).unwrap();
+        let answer = agent()
+            .post(format!("http://{}/v1/videos", server.address()))
+            .send_json(json!({ "videos": videos }))
+            .unwrap();
         assert_eq!(answer.status().as_u16(), 202);
     }
     let mut clients: Vec<_> = (0..CLIENTS).map(|n| Client::new(n, seed)).collect();
@@ -177,8 +139,8 @@ fn what_was_acknowledged_survives_kill_9_and_is_applied_once() {
     println!("{kills} kills, {} events acknowledged", acknowledged.len());
     assert!(kills >= 2 && !acknowledged.is_empty());
 
-    let server = Process::start(dir.path());
-    wait_until_applied(&server.base, &acknowledged);
+    let server = start(dir.path());
+    wait_until_applied(&format!("http://{}", server.address()), &acknowledged);
     drop(server);
     let stored = tokio::runtime::Runtime::new().unwrap().block_on(read(dir.path()));
     let ids: HashSet<&str> = stored.iter().map(|activity| activity.event.id.as_str()).collect();
