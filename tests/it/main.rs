@@ -11,6 +11,7 @@ mod kill;
 mod nodes;
 mod operations;
 mod people;
+mod producers;
 mod recommend;
 mod served;
 mod server;
