@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use anyhow::{bail, ensure};
+use anyhow::ensure;
 use foryou_actors::{
     ports::{bus::EventBus, catalogue::CatalogueFeed, cluster::Cluster, store::FeatureStore},
     services::{
@@ -14,7 +14,10 @@ use foryou_actors::{
 use foryou_schemas::Timestamp;
 
 use crate::{
-    brokers::embedded::{BusSettings, EmbeddedBus},
+    brokers::{
+        embedded::{BusSettings, EmbeddedBus},
+        rabbitmq::RabbitBus,
+    },
     config::{BusKind, Config, StoreKind},
     stores::{embedded::EmbeddedStore, scylla::ScyllaStore},
 };
@@ -110,13 +113,18 @@ async fn open_shared_store(config: &Config, owner: &str) -> anyhow::Result<Share
 type SharedBus = (Arc<dyn EventBus>, Option<Arc<dyn CatalogueFeed>>);
 
 async fn open_bus(config: &Config) -> anyhow::Result<SharedBus> {
-    let settings = BusSettings {
-        partitions: config.bus.partitions.get() as u16,
-        max_unacked: config.bus.max_depth.count(),
-        ..BusSettings::default()
-    };
     match config.bus.kind {
-        BusKind::Embedded => Ok((Arc::new(EmbeddedBus::open(&config.data.dir.join("bus"), settings)?), None)),
-        BusKind::Rabbitmq => bail!("bus.kind rabbitmq is not in this build"),
+        BusKind::Embedded => {
+            let settings = BusSettings {
+                partitions: config.bus.partitions.get() as u16,
+                max_unacked: config.bus.max_depth.count(),
+                ..BusSettings::default()
+            };
+            Ok((Arc::new(EmbeddedBus::open(&config.data.dir.join("bus"), settings)?), None))
+        }
+        BusKind::Rabbitmq => {
+            let bus = Arc::new(RabbitBus::connect(&config.bus, &config.node_name()).await?);
+            Ok((bus.clone(), Some(bus)))
+        }
     }
 }

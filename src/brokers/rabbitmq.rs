@@ -38,15 +38,209 @@
 
 #[cfg(test)]
 mod asyncapi;
+mod barriers;
+mod catalogue;
+mod hand;
+mod link;
+mod publisher;
+mod subscription;
+mod topology;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use async_trait::async_trait;
+use foryou_actors::ports::bus::{BusError, EventBus, Partitions, Subscription, partition_of};
+use foryou_schemas::{Event, UserId};
+use futures_util::future::try_join_all;
+use lapin::{
+    BasicProperties, Channel,
+    options::QueueDeclareOptions,
+    types::{AMQPValue, FieldTable},
+};
+use parking_lot::Mutex;
+use tokio::{runtime::Handle, task::JoinSet};
+
+use self::{
+    barriers::Barriers,
+    link::{Address, Link},
+    publisher::Publisher,
+    subscription::RabbitSubscription,
+    topology::Topology,
+};
+use crate::config;
+
+/// The header of a message that is no event: it tells its sender that everything before it is settled.
+const BARRIER: &str = "x-foryou-barrier";
+/// The header that says which node announced a change of the catalogue.
+const NODE: &str = "x-foryou-node";
+
+/// Declares what is missing at the broker: exchanges, queues, bindings. What is there is left as it is; where it is not as the
+/// configuration asks, the error says what differs and what to do.
+pub async fn declare(bus: &config::Bus) -> Result<(), BusError> {
+    let address = Address::new(&bus.rabbitmq)?;
+    let link = address.connect("migrate").await?;
+    let declared = Topology::new(bus).declare(&address, &link).await;
+    link.close(address.timeout).await;
+    declared
+}
+
+/// An event bus at a RabbitMQ broker.
+///
+/// Three kinds of connections: one that publishes (the broker blocks such a connection as a whole when it runs short of memory), one
+/// for each subscription, one that asks for the state of the queues. Every wait for the broker has a bound. The publishing
+/// connection is opened again when it was lost; a subscription that fails is to be replaced by its user. lapin's own recovery is
+/// off: killing the broker again and again has left it spinning without a connection.
+pub struct RabbitBus {
+    shared: Arc<Shared>,
+    control: tokio::sync::Mutex<Option<Control>>,
+    /// The node's name, in what it announces.
+    node: String,
+}
+
+struct Shared {
+    address: Address,
+    topology: Topology,
+    publisher: Publisher,
+    barriers: Barriers,
+    delivery_limit: u32,
+    /// Deliveries that came and are not settled.
+    in_hand: AtomicU64,
+    /// Connections that are being closed.
+    closing: Mutex<JoinSet<()>>,
+    runtime: Handle,
+}
+
+/// A connection that asks questions.
+struct Control {
+    _link: Link,
+    channel: Channel,
+}
+
+impl Control {
+    async fn open(address: &Address) -> Result<Self, BusError> {
+        let link = address.connect("control").await?;
+        let channel = address.within("to open a channel", link.connection.create_channel()).await?;
+        Ok(Self { _link: link, channel })
+    }
+}
+
+impl RabbitBus {
+    /// Connects, and sees to it that everything is declared as `bus` asks; else the error says what to do. `node` names this node to
+    /// the others.
+    pub async fn connect(bus: &config::Bus, node: &str) -> Result<Self, BusError> {
+        let address = Address::new(&bus.rabbitmq)?;
+        let topology = Topology::new(bus);
+        let control = Control::open(&address).await?;
+        topology.check(&address, &control._link).await?;
+        let publisher = Publisher::start(address.clone(), bus.rabbitmq.buffer.count()).await?;
+        let shared = Shared {
+            address,
+            topology,
+            publisher,
+            barriers: Barriers::default(),
+            delivery_limit: bus.rabbitmq.delivery_limit.get(),
+            in_hand: AtomicU64::new(0),
+            closing: Mutex::default(),
+            runtime: Handle::current(),
+        };
+        Ok(Self { shared: Arc::new(shared), control: tokio::sync::Mutex::new(Some(control)), node: node.to_owned() })
+    }
+
+    /// Events that wait in the queues.
+    async fn ready(&self, control: &Control) -> Result<u64, BusError> {
+        let topology = &self.shared.topology;
+        let asked = (0..topology.partitions).map(|partition| {
+            let passive = QueueDeclareOptions { passive: true, ..Default::default() };
+            control.channel.queue_declare(topology.queue(partition).into(), passive, FieldTable::default())
+        });
+        let queues = self.shared.address.within("for its queues", try_join_all(asked)).await?;
+        Ok(queues.iter().map(|queue| u64::from(queue.message_count())).sum())
+    }
+}
+
+impl Shared {
+    /// Closes a connection in order, in the background.
+    fn close(&self, link: Link) {
+        let mut closing = self.closing.lock();
+        while closing.try_join_next().is_some() {}
+        closing.spawn_on(link.close(self.address.timeout), &self.runtime);
+    }
+
+    fn message(&self, partition: u16, payload: Vec<u8>, properties: BasicProperties) -> publisher::Message {
+        let (exchange, routing_key) = (self.topology.events(), routing_key(partition).into());
+        publisher::Message { exchange, routing_key, properties, payload }
+    }
+}
+
+#[async_trait]
+impl EventBus for RabbitBus {
+    async fn publish(&self, events: &[Event]) -> Result<(), BusError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let encode = |event: &Event| match serde_json::to_vec(event) {
+            Ok(payload) => {
+                let properties = persistent().with_message_id(event.id.as_str().into());
+                Ok(self.shared.message(partition_of(&event.user, self.partitions()), payload, properties))
+            }
+            Err(e) => Err(BusError::Away(format!("event {:?} does not encode: {e}", event.id))),
+        };
+        self.shared.publisher.publish(events.iter().map(encode).collect::<Result<_, _>>()?).await
+    }
+
+    fn partitions(&self) -> u16 {
+        self.shared.topology.partitions
+    }
+
+    async fn subscribe(&self, partitions: &Partitions, credit: usize) -> Result<Box<dyn Subscription>, BusError> {
+        Ok(Box::new(RabbitSubscription::open(self.shared.clone(), partitions, credit).await?))
+    }
+
+    /// Those in the queues and those that came here; what is on its way from the broker at this moment is not counted.
+    async fn depth(&self) -> Result<u64, BusError> {
+        let mut slot = self.control.lock().await;
+        let control = match slot.take() {
+            Some(control) => control,
+            None => Control::open(&self.shared.address).await?,
+        };
+        let ready = self.ready(&control).await?;
+        // After a failure, or when we are dropped meanwhile, the next one connects again.
+        *slot = Some(control);
+        Ok(ready + self.shared.in_hand.load(Ordering::Relaxed))
+    }
+
+    /// Only where this node consumes the person's partition; elsewhere it does not return.
+    async fn settled(&self, user: &UserId) -> Result<(), BusError> {
+        let partition = partition_of(user, self.partitions());
+        let (id, told) = self.shared.barriers.raise(partition);
+        let mut headers = FieldTable::default();
+        headers.insert(BARRIER.into(), AMQPValue::LongString(id.into()));
+        let barrier = self.shared.message(partition, Vec::new(), persistent().with_headers(headers));
+        self.shared.publisher.publish(vec![barrier]).await?;
+        told.wait().await
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.shared.publisher.trouble()
+    }
+}
 
 /// The routing key of a partition, which also ends its queue's name.
 pub fn routing_key(partition: u16) -> String {
     format!("p{partition:02}")
 }
 
+/// Properties of a JSON message that outlives the broker's process.
+fn persistent() -> BasicProperties {
+    BasicProperties::default().with_delivery_mode(2).with_content_type("application/json".into())
+}
+
 #[cfg(test)]
 mod tests {
-    use foryou_actors::ports::{bus::partition_of, contract::user};
+    use foryou_actors::ports::contract::user;
 
     use super::*;
 

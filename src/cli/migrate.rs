@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::Context;
 use crate::{
+    brokers::rabbitmq,
     config::{BusKind, StoreKind},
     stores::scylla,
 };
@@ -36,7 +37,14 @@ pub fn run(context: &Context) -> anyhow::Result<()> {
         };
         match bus {
             BusKind::Embedded => {}
-            BusKind::Rabbitmq => anyhow::bail!("bus.kind rabbitmq is not in this build"),
+            BusKind::Rabbitmq => {
+                rabbitmq::declare(&context.config.bus).await?;
+                let partitions = context.config.bus.partitions.get();
+                text.push(format!(
+                    "{} and its queues ({partitions} partitions) are there",
+                    context.config.bus.rabbitmq.name
+                ));
+            }
         }
         if text.is_empty() {
             text.push("nothing to do: store and bus are embedded".to_owned());

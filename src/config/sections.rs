@@ -295,6 +295,9 @@ pub struct Log {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { filter: "info,fjall=warn,lsm_tree=warn,ort=warn".into(), format: LogFormat::default() }
+        Self {
+            filter: "info,fjall=warn,lsm_tree=warn,ort=warn,scylla=error,lapin=error".into(),
+            format: LogFormat::default(),
+        }
     }
 }

@@ -70,7 +70,15 @@ struct Shared {
     noted: Mutex<Noted>,
     unknown: Mutex<HashSet<[u8; 16]>>,
     #[cfg(test)]
-    faults: Mutex<Vec<StoreError>>,
+    fault: Mutex<Option<Fault>>,
+}
+
+/// In tests: after which step the next write breaks off.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Fault {
+    Put,
+    Committed,
 }
 
 impl ScyllaStore {
@@ -87,7 +95,7 @@ impl ScyllaStore {
             noted: Mutex::default(),
             unknown: Mutex::default(),
             #[cfg(test)]
-            faults: Mutex::default(),
+            fault: Mutex::default(),
         });
         let (writer, waiting) = mpsc::channel(QUEUE);
         let (watched, writing) = (shared.clone(), Writer::new(shared.clone()));
@@ -177,10 +185,12 @@ impl Shared {
         Ok(hashed.iter().map(|id| known.contains(id)).collect())
     }
 
-    /// In tests: fails where a test asked for it.
     #[cfg(test)]
-    fn fault(&self) -> Result<(), StoreError> {
-        self.faults.lock().pop().map_or(Ok(()), Err)
+    fn fault(&self, step: Fault) -> Result<(), StoreError> {
+        match self.fault.lock().take_if(|fault| *fault == step) {
+            Some(_) => Err(StoreError::Away("broken off by the test".into())),
+            None => Ok(()),
+        }
     }
 }
 

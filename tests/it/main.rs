@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step fails the test")]
 
 mod addresses;
+mod away;
 mod catalogue;
 mod commands;
 mod events;
+mod faults;
 mod feeds;
+mod forward;
 mod kill;
 mod nodes;
 mod operations;

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use foryou::config::Config;
+use foryou::{app::Application, config::Config, engines::Engines};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -92,15 +92,26 @@ impl Server {
 
     /// On what is in a folder.
     pub fn start_in(dir: &Path, toml: &str) -> Self {
+        Self::start_at("127.0.0.1:0", dir, toml, |engines| engines)
+    }
+
+    /// At an address, on what is in a folder, with engines that are not quite as configured.
+    pub fn start_at(
+        address: &str,
+        dir: &Path,
+        toml: &str,
+        change: impl FnOnce(Engines) -> Engines + Send + 'static,
+    ) -> Self {
         let toml = format!("data.dir = {:?}\nserver.workers = 2\n{toml}", dir.to_str().unwrap());
         let config = Config::read(&toml, "the test", []).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = TcpListener::bind(address).unwrap();
         listener.set_nonblocking(true).unwrap();
         let (stop, stopped) = oneshot::channel();
         let (started, address) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let application = foryou::app::start(config, listener).await.unwrap();
+                let engines = change(Engines::open(&config, listener.local_addr().unwrap()).await.unwrap());
+                let application = Application::start_on(config, listener, engines).await.unwrap();
                 started.send(application.address()).unwrap();
                 application.run_until(async { _ = stopped.await }).await.unwrap();
             });
@@ -128,6 +139,11 @@ impl Server {
     /// The folder.
     pub fn dir(&self) -> &Path {
         self.dir.as_ref().unwrap().path()
+    }
+
+    /// Where it listens, as `host:port`.
+    pub fn address(&self) -> &str {
+        self.base.trim_start_matches("http://")
     }
 
     fn stop(&mut self) {

@@ -144,13 +144,11 @@ impl Membership {
         (handle, spec)
     }
 
-    /// A view that stays as it is: what these others do not hold, this node does. For tests of what asks.
+    /// A view that stays as it is: what this node holds, and the others. For tests of what asks.
     #[cfg(feature = "contract")]
-    pub fn fixed(name: &str, partitions: u16, others: Vec<Node>) -> Self {
+    pub fn fixed(name: &str, partitions: u16, held: Partitions, others: Vec<Node>) -> Self {
         let holder = |partition| others.iter().position(|node| node.held.contains(partition));
-        let holders: Vec<Option<usize>> = (0..partitions).map(holder).collect();
-        let held: Partitions =
-            (0..).zip(&holders).filter(|(_, holder)| holder.is_none()).map(|(partition, _)| partition).collect();
+        let holders = (0..partitions).map(holder).collect();
         Self(Arc::new(Shared {
             name: name.into(),
             partitions,

@@ -77,11 +77,7 @@ impl Journals<'_> {
         if !self.is_applied(to.session.execute_unpaged(&to.on.seize, values)).await? {
             return Ok(None);
         }
-        if row.committed > 0 {
-            let entry = self.read(to, owner, row.journal_epoch, row.committed).await?;
-            let notes = Noted::default().missing(&entry);
-            fan_out(to, self.kept, owner, &entry, &notes).await.map_err(|error| self.link.failed(error))?;
-        }
+        self.redo(to, owner, &row).await?;
         // Where this is not applied, somebody took over from here meanwhile, and did the same.
         if self.is_applied(to.session.execute_unpaged(&to.on.redone, (epoch, owner, epoch))).await? {
             let dropped = to.session.execute_unpaged(&to.on.drop_journal, (owner, row.journal_epoch)).await;
@@ -90,28 +86,61 @@ impl Journals<'_> {
         Ok(Some(Ownership { epoch, committed: 0, order: row.last_order }))
     }
 
-    /// Makes a batch durable as a whole: when this returns, its rows will be in their tables, whatever happens to this process.
-    pub async fn commit(
-        &self,
-        owner: &str,
-        ownership: &mut Ownership,
-        entry: &Entry,
-        order: Option<i64>,
-    ) -> Result<(), StoreError> {
+    /// Goes on as the writer of an owner after something failed: completes what may be half done. Fails where another took over.
+    pub async fn resume(&self, owner: &str, before: Ownership) -> Result<Ownership, StoreError> {
         let to = &*self.link.get()?;
-        let (number, bytes) = (ownership.committed + 1, entry.encode()?);
-        let slot = (number % SLOTS) as i32;
+        match self.row(to, owner).await? {
+            Some(row) if row.epoch == before.epoch => {
+                self.redo(to, owner, &row).await?;
+                Ok(Ownership { committed: row.committed, order: row.last_order, ..before })
+            }
+            _ => Err(fenced(owner)),
+        }
+    }
+
+    /// Writes the rows of the latest committed batch again.
+    async fn redo(&self, to: &Connected, owner: &str, row: &OwnerRow) -> Result<(), StoreError> {
+        if row.committed == 0 {
+            return Ok(());
+        }
+        let entry = self.read(to, owner, row.journal_epoch, row.committed).await?;
+        let notes = Noted::default().missing(&entry);
+        fan_out(to, self.kept, owner, &entry, &notes).await.map_err(|error| self.link.failed(error))
+    }
+
+    /// Writes a batch to the journal; it does not count yet.
+    pub async fn put(&self, owner: &str, ownership: Ownership, entry: &Entry) -> Result<(), StoreError> {
+        let to = &*self.link.get()?;
+        let bytes = entry.encode()?;
+        let slot = ((ownership.committed + 1) % SLOTS) as i32;
         let parts = bytes.chunks(PART_BYTES).chain([&[][..]]).zip(0i32..).map(|(part, n)| {
             to.session.execute_unpaged(&to.on.put_journal, (owner, ownership.epoch, slot, n, part, entry.at))
         });
         try_join_all(parts).await.map_err(|error| self.link.failed(error))?;
-        let order = order.or(ownership.order);
-        let values = (number, entry.at, order, owner, ownership.epoch);
-        if !self.is_applied(to.session.execute_unpaged(&to.on.commit, values)).await? {
-            return Err(StoreError::Fenced(format!("what {owner:?} began is completed by the node that took over")));
-        }
-        *ownership = Ownership { committed: number, order, ..*ownership };
         Ok(())
+    }
+
+    /// Commits the batch that was put: when this returns, its rows will be in their tables, whatever happens to this process.
+    pub async fn commit(
+        &self,
+        owner: &str,
+        before: Ownership,
+        at: i64,
+        order: Option<i64>,
+    ) -> Result<Ownership, StoreError> {
+        let to = &*self.link.get()?;
+        let after = Ownership { committed: before.committed + 1, order, ..before };
+        let values = (after.committed, at, order, owner, before.epoch, before.committed);
+        if self.is_applied(to.session.execute_unpaged(&to.on.commit, values)).await? {
+            return Ok(after);
+        }
+        match self.row(to, owner).await? {
+            // A commit that seemed lost has come after all.
+            Some(row) if row.epoch == before.epoch => {
+                Err(StoreError::Away("an earlier write came late; try again".into()))
+            }
+            _ => Err(fenced(owner)),
+        }
     }
 
     async fn row(&self, to: &Connected, owner: &str) -> Result<Option<OwnerRow>, StoreError> {
@@ -149,6 +178,10 @@ impl Journals<'_> {
         let answer = update.await.map_err(|error| self.link.failed(error))?;
         Ok(applied(answer)?)
     }
+}
+
+fn fenced(owner: &str) -> StoreError {
+    StoreError::Fenced(format!("what {owner:?} began was completed by the node that did"))
 }
 
 /// Whether a conditional update was applied.

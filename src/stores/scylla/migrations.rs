@@ -17,13 +17,13 @@ use crate::config::Scylla;
 
 /// A file of statements. What it makes it makes only where it is not there: it may be cut off, and is then applied again.
 #[derive(Clone, Copy)]
-struct Migration {
-    number: i32,
-    name: &'static str,
-    text: &'static str,
+pub(super) struct Migration {
+    pub number: i32,
+    pub name: &'static str,
+    pub text: &'static str,
 }
 
-const MIGRATIONS: &[Migration] =
+pub(super) const MIGRATIONS: &[Migration] =
     &[Migration { number: 1, name: "0001_tables.cql", text: include_str!("../../../migrations/0001_tables.cql") }];
 
 /// How long a process that migrates is believed to live without a sign.
@@ -46,7 +46,7 @@ pub async fn migrate(config: &Scylla) -> Result<Migrated, StoreError> {
     migrate_to(config, MIGRATIONS).await
 }
 
-async fn migrate_to(config: &Scylla, migrations: &[Migration]) -> Result<Migrated, StoreError> {
+pub(super) async fn migrate_to(config: &Scylla, migrations: &[Migration]) -> Result<Migrated, StoreError> {
     let session = connect(config).await?;
     let schema = Schema { session, config };
     let keyspace = schema.make_keyspace().await?;

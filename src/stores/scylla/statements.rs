@@ -80,7 +80,8 @@ statements! {
     new_owner: Conditional "INSERT INTO owners (owner, epoch, journal_epoch, committed, at) VALUES (?, 1, 1, 0, ?) IF NOT EXISTS",
     seize: Conditional "UPDATE owners SET epoch = ? WHERE owner = ? IF epoch = ? AND journal_epoch = ? AND committed = ?",
     redone: Conditional "UPDATE owners SET journal_epoch = ?, committed = 0 WHERE owner = ? IF epoch = ?",
-    commit: Conditional "UPDATE owners SET committed = ?, at = ?, last_order = ? WHERE owner = ? IF epoch = ?",
+    commit: Conditional "UPDATE owners SET committed = ?, at = ?, last_order = ?
+        WHERE owner = ? IF epoch = ? AND committed = ?",
 
     journal: Plain "SELECT part, body FROM journal WHERE owner = ? AND epoch = ? AND slot = ?",
     put_journal: Plain "INSERT INTO journal (owner, epoch, slot, part, body) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ?",

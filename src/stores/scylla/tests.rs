@@ -53,12 +53,4 @@ impl Subject for Keyspace {
     }
 }
 
-mod real_engines {
-    use super::*;
-
-    fn fresh() -> Keyspace {
-        Keyspace::on(&Engines::shared())
-    }
-
-    foryou_actors::store_contract!(fresh);
-}
+mod real_engines;

@@ -36,13 +36,23 @@ pub enum Command {
 /// The writer of one owner.
 pub struct Writer {
     shared: Arc<Shared>,
-    /// Absent until something is to be written, and after every failure: then the journal tells what was done.
-    ownership: Option<Ownership>,
+    standing: Standing,
+}
+
+/// How the writer stands to its owner.
+#[derive(Clone, Copy)]
+enum Standing {
+    /// Nothing was written yet, or another took over and the caller knows.
+    Outside,
+    /// All that was written is whole.
+    Owner(Ownership),
+    /// Something broke off: the journal tells how far it came.
+    Shaken(Ownership),
 }
 
 impl Writer {
     pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, ownership: None }
+        Self { shared, standing: Standing::Outside }
     }
 
     /// Works until nobody can ask any more.
@@ -82,33 +92,53 @@ impl Writer {
     }
 
     async fn own(&mut self) -> Result<Ownership, StoreError> {
-        if let Some(ownership) = self.ownership {
-            return Ok(ownership);
-        }
+        let (journals, owner) = (self.shared.journals(), &*self.shared.owner);
+        let ownership = match self.standing {
+            Standing::Owner(ownership) => return Ok(ownership),
+            Standing::Shaken(before) => {
+                let resumed = journals.resume(owner, before).await;
+                if matches!(resumed, Err(StoreError::Fenced(_))) {
+                    self.standing = Standing::Outside;
+                }
+                resumed?
+            }
+            Standing::Outside => journals.seize(owner).await?,
+        };
+        // What another wrote meanwhile may be among them.
         self.shared.unknown.lock().clear();
-        let ownership = self.shared.journals().seize(&self.shared.owner).await?;
-        self.ownership = Some(ownership);
+        self.standing = Standing::Owner(ownership);
         Ok(ownership)
     }
 
     async fn write(&mut self, batches: Vec<Batch>) -> Result<(), StoreError> {
-        let mut ownership = self.own().await?;
+        let ownership = self.own().await?;
         let (entry, order) = self.entry(batches, ownership.order).await?;
         if entry.is_empty() && order == ownership.order {
             return Ok(());
         }
-        // Whatever ends this early leaves it to the journal to tell how far it came.
-        self.ownership = None;
-        let shared = &*self.shared;
-        shared.journals().commit(&shared.owner, &mut ownership, &entry, order).await?;
+        let written = self.put(ownership, &entry, order).await;
+        self.standing = match &written {
+            Ok(ownership) => Standing::Owner(*ownership),
+            Err(StoreError::Fenced(_)) => Standing::Outside,
+            Err(_) => Standing::Shaken(ownership),
+        };
+        written.map(|_| ())
+    }
+
+    /// Writes an entry: to the journal, as committed, to its tables.
+    async fn put(&self, ownership: Ownership, entry: &Entry, order: Option<i64>) -> Result<Ownership, StoreError> {
+        let (shared, owner) = (&*self.shared, &*self.shared.owner);
+        shared.journals().put(owner, ownership, entry).await?;
         #[cfg(test)]
-        shared.fault()?;
-        let notes = shared.noted.lock().missing(&entry);
+        shared.fault(super::Fault::Put)?;
+        let ownership = shared.journals().commit(owner, ownership, entry.at, order).await?;
+        #[cfg(test)]
+        shared.fault(super::Fault::Committed)?;
+        let notes = shared.noted.lock().missing(entry);
         let to = shared.link.get()?;
-        fan_out(&to, shared.kept, &shared.owner, &entry, &notes).await.map_err(|error| shared.link.failed(error))?;
+        fan_out(&to, shared.kept, owner, entry, &notes).await.map_err(|error| shared.link.failed(error))?;
         shared.noted.lock().remember(notes);
-        self.ownership = Some(ownership);
-        Ok(())
+        Ok(ownership)
     }
 
     /// The rows of a group of batches, and the order number up to which tallies count then. Each event once.
