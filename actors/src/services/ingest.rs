@@ -463,7 +463,9 @@ impl Worker {
         let (mut snapshots, mut unavailable) = (Vec::new(), HashSet::new());
         for (indices, answer) in join_all(asked).await {
             match answer {
-                Err(SessionError::Unavailable(_)) => unavailable.extend(indices),
+                Err(SessionError::Unavailable(_) | SessionError::Busy | SessionError::TimedOut) => {
+                    unavailable.extend(indices);
+                }
                 Ok(AppliedEvents { applied, country, snapshot }) => {
                     let user = indices.first().map(|index| admitted[*index].event.user.clone());
                     snapshots.extend(user.zip(snapshot).map(|(user, (seq, bytes))| (user, seq, bytes)));

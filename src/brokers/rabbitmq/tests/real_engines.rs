@@ -193,7 +193,8 @@ async fn the_broker_puts_aside_what_is_given_back_too_often() {
     assert!(came.is_err(), "{came:?}");
     let (_link, channel) = channel(&own).await;
     let deadline = Instant::now() + PATIENCE;
-    while channel.basic_get(bus.shared.topology.quarantine(), BasicGetOptions { no_ack: true }).await.unwrap().is_none() {
+    while channel.basic_get(bus.shared.topology.quarantine(), BasicGetOptions { no_ack: true }).await.unwrap().is_none()
+    {
         assert!(Instant::now() < deadline, "it is not in quarantine");
     }
 }
@@ -271,7 +272,8 @@ async fn every_node_reads_all_changes_of_the_catalogue_from_where_it_was() {
 
     // A producer elsewhere.
     let (_link, channel) = channel(&own).await;
-    let published = channel.basic_publish(bus.shared.topology.catalogue(), "".into(), Default::default(), b"{}", persistent());
+    let published =
+        channel.basic_publish(bus.shared.topology.catalogue(), "".into(), Default::default(), b"{}", persistent());
     published.await.unwrap().await.unwrap();
     let elsewhere = changes(&mut reader, 1).await.remove(0);
     assert_eq!((elsewhere.position, elsewhere.origin, elsewhere.payload.as_slice()), (3, None, &b"{}"[..]));
