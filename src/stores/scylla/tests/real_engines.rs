@@ -1,5 +1,6 @@
 //! On a Cassandra.
 
+mod bench;
 mod cluster;
 mod journal;
 mod migrations;
