@@ -1,6 +1,5 @@
 //! On a Cassandra.
 
-mod bench;
 mod cluster;
 mod journal;
 mod migrations;

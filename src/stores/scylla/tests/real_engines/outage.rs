@@ -100,7 +100,8 @@ async fn work_goes_on_after_a_kill_and_after_a_freeze() {
         assert!(failed && took < timeout + Duration::from_millis(500), "{took:?}");
     }
     let trouble = wait_for_trouble(&store, timeout * 2).await;
-    assert!(trouble.contains("no answer within"), "{trouble}");
+    // Either a request or the driver's own sign of life ran out of time.
+    assert!(trouble.contains("no answer within") || trouble.contains("keepalive"), "{trouble}");
     let asked = Instant::now();
     store.known_events(&[event(&user("ann"), 1).id]).await.unwrap_err();
     assert!(asked.elapsed() < Duration::from_millis(100), "nobody waits for a store that is away");
