@@ -98,7 +98,7 @@ async fn what_is_declared_stays_and_what_differs_is_named() {
     let durable = QueueDeclareOptions { durable: true, ..Default::default() };
     channel.queue_declare((&*stream).into(), durable, FieldTable::default()).await.unwrap();
     let (told, _) = refused(&own).await;
-    assert!(told.contains(&stream) && told.contains("x-queue-type = classic"), "{told}");
+    assert!(told.contains(&stream) && told.contains("= none, and the configuration asks for"), "{told}");
 }
 
 #[tokio::test]
@@ -193,7 +193,8 @@ async fn the_broker_puts_aside_what_is_given_back_too_often() {
     assert!(came.is_err(), "{came:?}");
     let (_link, channel) = channel(&own).await;
     let deadline = Instant::now() + PATIENCE;
-    while channel.basic_get(bus.shared.topology.quarantine(), BasicGetOptions { no_ack: true }).await.unwrap().is_none() {
+    while channel.basic_get(bus.shared.topology.quarantine(), BasicGetOptions { no_ack: true }).await.unwrap().is_none()
+    {
         assert!(Instant::now() < deadline, "it is not in quarantine");
     }
 }
@@ -271,7 +272,8 @@ async fn every_node_reads_all_changes_of_the_catalogue_from_where_it_was() {
 
     // A producer elsewhere.
     let (_link, channel) = channel(&own).await;
-    let published = channel.basic_publish(bus.shared.topology.catalogue(), "".into(), Default::default(), b"{}", persistent());
+    let published =
+        channel.basic_publish(bus.shared.topology.catalogue(), "".into(), Default::default(), b"{}", persistent());
     published.await.unwrap().await.unwrap();
     let elsewhere = changes(&mut reader, 1).await.remove(0);
     assert_eq!((elsewhere.position, elsewhere.origin, elsewhere.payload.as_slice()), (3, None, &b"{}"[..]));
@@ -282,9 +284,6 @@ async fn every_node_reads_all_changes_of_the_catalogue_from_where_it_was() {
         bus.announce(&videos(n..n + 1)).await.unwrap();
     }
     changes(&mut other, 150).await;
-    let mut end = bus.follow(Some(10_000)).await.unwrap();
-    bus.announce(&videos(0..1)).await.unwrap();
-    assert_eq!(changes(&mut end, 1).await[0].position, 154);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
