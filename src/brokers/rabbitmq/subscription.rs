@@ -1,8 +1,9 @@
 //! Where events come out of the broker: a connection of its own, and on it a channel for each partition that is held.
 //!
-//! The broker gives a partition's queue to one consumer at a time. It goes on to the next one when the channel of the former is
-//! closed, or has nothing open any more: a partition that is released is cancelled at once, and its channel closed when the last
-//! delivery that was handed out is settled. What had come and was not handed out then goes back in order.
+//! The broker gives a partition's queue to one consumer at a time, and goes on to the next one when the channel of the former is
+//! closed. Cancelling the consumer is not enough: the next one then gets fresh events while older ones are still open here. So a
+//! partition that is released keeps its channel, of which nothing more is handed out, until the last delivery that was handed
+//! out is settled. What was given back meanwhile, and what was never handed out, goes back when the channel closes, in order.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -21,8 +22,8 @@ use futures_util::{
 };
 use lapin::{
     Channel, Event,
-    options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions},
-    types::{AMQPValue, FieldTable, ShortString},
+    options::{BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions},
+    types::{AMQPValue, FieldTable},
 };
 
 use super::{
@@ -66,7 +67,6 @@ type LaneId = u64;
 struct Lane {
     partition: u16,
     channel: Channel,
-    consumer: ShortString,
     hand: Hand,
     /// Handed out and not settled.
     out: usize,
@@ -111,7 +111,7 @@ impl RabbitSubscription {
         self.last_lane += 1;
         let id = self.last_lane;
         let hand = Hand::new(self.shared.delivery_limit);
-        let lane = Lane { partition, channel, consumer: consumer.tag(), hand, out: 0, releasing: false };
+        let lane = Lane { partition, channel, hand, out: 0, releasing: false };
         self.lanes.insert(id, lane);
         self.held.insert(partition, id);
         let came = consumer.map(move |delivery| Item::Came(id, delivery));
@@ -326,10 +326,6 @@ impl Subscription for RabbitSubscription {
         if let Some(lane) = self.lanes.get_mut(&id) {
             lane.releasing = true;
             lane.hand.drop_barriers();
-            let cancelling = lane.channel.basic_cancel(lane.consumer.clone(), BasicCancelOptions::default());
-            if let Err(error) = self.shared.address.within("to end a consumer", cancelling).await {
-                return Err(self.broken(reason(error)));
-            }
         }
         self.count();
         self.close_released().await
@@ -343,7 +339,8 @@ impl Subscription for RabbitSubscription {
     async fn nack(&mut self, tags: &[u64]) -> Result<(), BusError> {
         let mut sent: Vec<Sending> = Vec::new();
         for (id, tags) in self.put_down(tags) {
-            let Some(lane) = self.lanes.get_mut(&id) else { continue };
+            // Of a partition that is let go, it goes back when the channel closes.
+            let Some(lane) = self.lanes.get_mut(&id).filter(|lane| !lane.releasing) else { continue };
             for tag in lane.hand.give_back(&tags) {
                 let channel = lane.channel.clone();
                 let again = BasicNackOptions { multiple: false, requeue: true };
