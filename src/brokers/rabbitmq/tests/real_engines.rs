@@ -303,7 +303,7 @@ async fn a_memory_alarm_refuses_publishers_and_lets_consumers_go_on() {
     }
     let asked = Instant::now();
     let told = bus.publish(&numbered(2..3)).await.unwrap_err().to_string();
-    assert!(asked.elapsed() < Duration::from_millis(100), "{:?}", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
     assert!(told.contains("takes no messages") && told.contains("memory"), "{told}");
     assert!(bus.trouble().unwrap().contains("memory"));
     consumer.ack(&tags(&delivered)).await.unwrap();
