@@ -120,7 +120,10 @@ fn real_engines_that_fail_cost_no_acknowledged_event_and_no_order() {
     nodes.iter_mut().for_each(Node::stop);
     let stored = verdict::read(&ground);
     report::print(&sent, &faults, settled, clock);
-    let wrong = verdict::judge(&sent, &stored, &faults);
+    let people = sent.iter().flat_map(|producer| &producer.people);
+    let mut wrong = verdict::judge(people, &stored, &faults);
+    let strange = sent.iter().flat_map(|producer| &producer.strange);
+    wrong.extend(strange.take(20).map(|answer| format!("a strange answer: {answer}")));
     if !wrong.is_empty() {
         ground.keep();
         let logs = ground.dir().display();
