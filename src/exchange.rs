@@ -15,7 +15,7 @@ use foryou_actors::{
     tallies,
 };
 use http_body_util::Full;
-use hyper::Request;
+use hyper::{Request, header::HOST};
 use tokio::time::Instant;
 
 use crate::http::{Peers, tallies as route};
@@ -82,7 +82,7 @@ impl Exchange {
         let before = self.known.get(&node.name).filter(|(incarnation, ..)| *incarnation == node.incarnation);
         let (generation, since) = before.map_or((None, 0), |(_, generation, order)| (Some(*generation), *order));
         let uri = format!("{}?since={since}", route::PATH);
-        let request = Request::get(uri).body(Full::<Bytes>::default())?;
+        let request = Request::get(uri).header(HOST, &*node.address).body(Full::<Bytes>::default())?;
         let answer = self.peers.send(&node.address, request, PATIENCE).await?;
         ensure!(answer.status().is_success(), "it answered {}", answer.status());
         let told: route::Told = postcard::from_bytes(answer.body()).context("its answer does not decode")?;

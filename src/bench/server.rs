@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use super::{client::Client, report::Target};
 use crate::{
-    config::Config,
+    config::{Config, StoreKind},
     engines,
     models::{Releases, Serving, runtime},
 };
@@ -51,6 +51,7 @@ impl Server {
             (scratch.path().join("foryou.toml"), scratch.path().join("data"), scratch.path().join("server.log"));
         std::fs::write(&config, target.config.to_toml()?)?;
         let prepared = prepare(target, &config).await?;
+        fill_engines(target, &config, &prepared).await?;
         copy_dir(&prepared, &data)?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let mut command = Command::new(&target.binary);
@@ -123,8 +124,14 @@ async fn prepare(target: &Target, config: &Path) -> Result<PathBuf> {
         let _ = std::fs::remove_dir_all(&partial);
         std::fs::create_dir_all(&partial)?;
         let shift = format!("{}d", days_since_the_log());
-        run(target, config, &partial, &["import", "kuairand", &target.dataset.to_string_lossy(), "--shift", &shift])?;
-        run(target, config, &partial, &["train"])?;
+        run(
+            target,
+            config,
+            &partial,
+            &["import", "kuairand", &target.dataset.to_string_lossy(), "--shift", &shift],
+            Engines::Embedded,
+        )?;
+        run(target, config, &partial, &["train"], Engines::Embedded)?;
         std::fs::rename(&partial, &trained)?;
     }
     let partial = cache.join(format!("bench-{}.partial", target.videos));
@@ -132,7 +139,7 @@ async fn prepare(target: &Target, config: &Path) -> Result<PathBuf> {
     copy_dir(&trained, &partial)?;
     let extra = partial.join("extra.jsonl");
     if write_videos(&target.dataset, target.videos, &extra)? > 0 {
-        run(target, config, &partial, &["import", "jsonl", &extra.to_string_lossy()])?;
+        run(target, config, &partial, &["import", "jsonl", &extra.to_string_lossy()], Engines::Embedded)?;
     }
     std::fs::remove_file(&extra)?;
     build_index(&target.config, &partial).await?;
@@ -140,10 +147,33 @@ async fn prepare(target: &Target, config: &Path) -> Result<PathBuf> {
     Ok(ready)
 }
 
+/// Where the store is a shared one: brings people, catalogue and log into it, unless an earlier run did. What is served is
+/// the release that was made from the same data in the folder.
+async fn fill_engines(target: &Target, config: &Path, prepared: &Path) -> Result<()> {
+    run(target, config, prepared, &["migrate"], Engines::Configured)?;
+    if target.config.store.kind == StoreKind::Embedded {
+        return Ok(());
+    }
+    let (live, store) = (Live::default(), engines::open_store(&target.config).await?);
+    let known = catalogue::load(store.as_ref(), &live).await?;
+    drop(store);
+    if known == 0 {
+        let shift = format!("{}d", days_since_the_log());
+        let import = ["import", "kuairand", &target.dataset.to_string_lossy(), "--shift", &shift];
+        run(target, config, prepared, &import, Engines::Configured)?;
+    }
+    let extra = prepared.join("extra.jsonl");
+    if known < target.videos && write_videos(&target.dataset, target.videos, &extra)? > 0 {
+        run(target, config, prepared, &["import", "jsonl", &extra.to_string_lossy()], Engines::Configured)?;
+    }
+    Ok(())
+}
+
 /// Builds the graph that a server builds some time after its first start: what is measured is the everyday state.
 async fn build_index(config: &Config, data: &Path) -> Result<()> {
     let mut config = config.clone();
     config.data.dir = data.to_owned();
+    config.store.kind = StoreKind::Embedded;
     runtime::init(config.models.library())?;
     let (live, store) = (Live::default(), engines::open_store(&config).await?);
     catalogue::load(store.as_ref(), &live).await?;
@@ -162,10 +192,22 @@ fn days_since_the_log() -> i64 {
     (Timestamp::now().millis() - 1_651_334_400_000) / DAY_MS
 }
 
-fn run(target: &Target, config: &Path, data: &Path, arguments: &[&str]) -> Result<()> {
+/// What a command works on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Engines {
+    /// The folder.
+    Embedded,
+    /// What the configuration names.
+    Configured,
+}
+
+fn run(target: &Target, config: &Path, data: &Path, arguments: &[&str], engines: Engines) -> Result<()> {
     tracing::info!("foryou {}", arguments.join(" "));
     let mut command = Command::new(&target.binary);
     command.args(arguments).arg("--config").arg(config).env("FORYOU__DATA__DIR", data);
+    if engines == Engines::Embedded {
+        command.env("FORYOU__STORE__KIND", "embedded").env("FORYOU__BUS__KIND", "embedded");
+    }
     let status = command.stdout(Stdio::null()).status()?;
     ensure!(status.success(), "`foryou {}` ended with {status}", arguments.join(" "));
     Ok(())

@@ -53,7 +53,7 @@ use crate::config::Scylla;
 const UNKNOWN: usize = 65_536;
 const DAY_S: u32 = 86_400;
 
-/// A feature store that several nodes share. Each of them writes as an *owner* of its own; see [`journal`] for how a batch is
+/// A feature store that several nodes share. Each of them writes as an *owner* of its own; see `journal` for how a batch is
 /// written as a whole, and once.
 pub struct ScyllaStore {
     shared: Arc<Shared>,

@@ -86,3 +86,57 @@ fn one_node_has_no_others_to_list() {
     assert_eq!(serde_json::from_str::<Value>(&json.out).unwrap(), serde_json::json!({"nodes": []}));
     assert!(std::fs::read_dir(dir.path()).unwrap().next().is_none());
 }
+
+mod real_engines {
+    use foryou::{config::Config, stores::scylla::ScyllaStore};
+    use foryou_actors::ports::cluster::{Cluster, Node};
+    use foryou_schemas::Timestamp;
+    use foryou_testing::{Engines, unique};
+
+    use super::*;
+
+    #[test]
+    fn nodes_are_listed_with_what_they_hold() {
+        let (dir, engines, name) = (TempDir::new().unwrap(), Engines::shared(), unique());
+        let file = dir.path().join("foryou.toml");
+        let settings = engines.store_settings(&name);
+        std::fs::write(&file, &settings).unwrap();
+        let run = |line: &str| foryou(dir.path(), &format!("{line} --config {}", file.display()), &[]);
+        run("nodes").failed(1, "foryou migrate");
+        assert_eq!(run("migrate").code, Some(0));
+        assert!(run("nodes").out.contains("no node is running"));
+        let config = Config::read(&settings, "the test", []).unwrap().store.scylla;
+        let node = |name: &str, held: std::ops::Range<u16>| Node {
+            name: name.into(),
+            address: format!("{name}:8080").into(),
+            incarnation: "i".into(),
+            beat: 7,
+            started_at: Timestamp::now(),
+            held: held.collect(),
+            version: "0.1.0".into(),
+        };
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let store = ScyllaStore::connect(&config, "node-a").await.unwrap();
+            for node in [node("node-b", 32..64), node("node-a", 0..32)] {
+                store.beat(&node, std::time::Duration::from_secs(60)).await.unwrap();
+            }
+        });
+        let (text, json) = (run("nodes"), run("nodes --json"));
+        runtime.block_on(async {
+            let session = scylla::client::session_builder::SessionBuilder::new().known_node(&engines.cassandra);
+            let session = session.build().await.unwrap();
+            session.query_unpaged(format!("DROP KEYSPACE {name}"), ()).await.unwrap();
+        });
+        assert!(
+            text.out.lines().any(|line| line.starts_with("node-b") && line.ends_with("32: p32-p63")),
+            "{}",
+            text.out
+        );
+        let listed: Value = serde_json::from_str(&json.out).unwrap();
+        let nodes = listed["nodes"].as_array().unwrap();
+        assert_eq!((nodes.len(), &nodes[0]["node"], &nodes[1]["node"]), (2, &"node-a".into(), &"node-b".into()));
+        assert_eq!(nodes[0]["holds"], serde_json::json!({"count": 32, "ranges": ["p00-p31"]}));
+        assert_eq!((&nodes[0]["address"], &nodes[0]["beat"]), (&"node-a:8080".into(), &7.into()));
+    }
+}

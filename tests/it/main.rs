@@ -14,6 +14,7 @@ mod kill;
 mod nodes;
 mod operations;
 mod people;
+mod producers;
 mod recommend;
 mod served;
 mod server;

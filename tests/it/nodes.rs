@@ -105,6 +105,12 @@ fn real_engines_two_nodes_share_people_counts_and_catalogue_and_answer_alike() {
 
     publish_videos(&a);
     until("the other node knows a video", || b.get("/v1/videos/v19").unwrap().status, |status| *status == 200);
+    // Each hears a heartbeat later what the other holds.
+    for (node, person) in people().flat_map(|person| [(&a, person.clone()), (&b, person)]) {
+        let feed = || node.get(&format!("/v1/users/{person}/feed?limit=1"));
+        let at_home = |feed: &Result<Answer, String>| feed.as_ref().is_ok_and(|feed| feed.behind().is_empty());
+        until("both know who holds whom", feed, at_home);
+    }
     let mut makers = std::collections::BTreeSet::new();
     for (n, person) in people().enumerate() {
         let (here, there) = if n % 2 == 0 { (&a, &b) } else { (&b, &a) };

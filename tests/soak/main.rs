@@ -105,16 +105,14 @@ fn real_engines_that_fail_cost_no_acknowledged_event_and_no_order() {
             faults
         }));
         stop.store(true, Relaxed);
-        let sent: Vec<Producer> = running.into_iter().map(|producer| producer.join().unwrap()).collect();
-        match faults {
-            Ok(faults) => (faults, sent, site.nodes),
-            Err(panic) => {
-                for node in &site.nodes {
-                    eprintln!("the log of {} ends with\n{}", node.address(), node.log_end());
-                }
-                std::panic::resume_unwind(panic)
+        if let Err(panic) = faults {
+            for node in &site.nodes {
+                eprintln!("the log of {} ends with\n{}", node.address(), node.log_end());
             }
+            std::panic::resume_unwind(panic)
         }
+        let sent: Vec<Producer> = running.into_iter().map(|producer| producer.join().unwrap()).collect();
+        (faults.unwrap_or_default(), sent, site.nodes)
     });
 
     let settled = verdict::wait_until_applied(&nodes[0], &sent, clock);

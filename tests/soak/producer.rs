@@ -34,7 +34,7 @@ pub enum Refused {
 }
 
 /// How long one event may be sent again and again, and a feed be asked for.
-const GIVE_UP: Duration = Duration::from_secs(180);
+const GIVE_UP: Duration = Duration::from_secs(120);
 
 /// Sends events for some people, one of each at a time.
 pub struct Producer {
@@ -114,7 +114,7 @@ impl Producer {
                 self.people[*person].acknowledged.push(Acknowledged { sent, at });
             }
             if let Some(viewer) = &mut self.viewer {
-                viewer.look(&self.people[chosen[0]]);
+                viewer.look(&self.people[chosen[0]], stop);
                 sight.add(viewer.number, Fresh { sent, at: clock.now() });
             }
             // What was missed is not made up for: the rate is steady.
@@ -141,7 +141,7 @@ impl Producer {
 
 impl Viewer {
     /// Asks for the feed after the latest event until it is fresh.
-    fn look(&mut self, person: &Person) {
+    fn look(&mut self, person: &Person, stop: &AtomicBool) {
         let (name, n) = (&person.id, person.acknowledged.len());
         let path = format!("/v1/users/{name}/feed?limit=1&after={name}%2F{n}&wait_ms=250");
         let began = Instant::now();
@@ -152,7 +152,8 @@ impl Viewer {
                 Ok(answer) if answer.status != 200 => vec![answer.status.to_string()],
                 Ok(answer) => Answer::behind(&answer),
             };
-            if why.is_empty() {
+            // The verdict asks once more.
+            if why.is_empty() || stop.load(Relaxed) {
                 return;
             }
             for reason in why {

@@ -33,7 +33,7 @@ use crate::{
     live::Live,
     ports::{
         bus::{BusError, Delivery, EventBus, Partitions, Subscription, partition_of},
-        store::{Activity, Batch, FeatureStore},
+        store::{Activity, Batch, FeatureStore, StoreError},
     },
     sessions::{AppliedEvents, SessionError, Sessions, state::Applied},
     tallies,
@@ -375,12 +375,7 @@ impl Worker {
         let (started, count) = (Instant::now(), deliveries.len());
         self.open.extend(deliveries.iter().map(|delivery| (delivery.tag, delivery.partition)));
         let mut admission = Admission::new(deliveries, &self.parts.live, Timestamp::now(), self.settings.retries);
-        if let Err(error) = admission.dedupe(&self.in_flight, &*self.parts.store).await {
-            context.probe.note_error(error);
-            admission.again.extend(admission.admitted.drain(..).map(|each| each.tag));
-        }
-        let admitted = std::mem::take(&mut admission.admitted);
-        let applied = self.apply(admitted, &mut admission).await?;
+        let applied = self.admit(&mut admission, context).await?;
         let counters = &self.shared.counters;
         counters.applied.fetch_add(applied as u64, Relaxed);
         counters.duplicates.fetch_add(admission.duplicates.len() as u64, Relaxed);
@@ -403,10 +398,53 @@ impl Worker {
         Ok(Ok(()))
     }
 
-    /// Applies events and hands them to the writer. Returns how many.
-    async fn apply(&mut self, admitted: Vec<Admitted>, admission: &mut Admission) -> Result<usize, ServiceError> {
+    /// Applies what is admitted and not known to the store. Returns how many.
+    ///
+    /// While the store is away this waits for it, and keeps what it has: events that are given back come again behind others of the
+    /// same person, and a broker that gives an event out too often puts it aside.
+    async fn admit(&mut self, admission: &mut Admission, context: &Context) -> Result<usize, ServiceError> {
+        let mut applied = 0;
+        for _ in 0..=self.settings.retries {
+            let going_on = self.dedupe(admission, context).await;
+            let admitted = std::mem::take(&mut admission.admitted);
+            if !going_on {
+                admission.again.extend(admitted.iter().map(|each| each.tag));
+                return Ok(applied);
+            }
+            let (done, unavailable) = self.apply(admitted, admission).await?;
+            applied += done;
+            if unavailable.is_empty() {
+                return Ok(applied);
+            }
+            admission.admitted = unavailable;
+            context.stop.pause(self.settings.retry_after).await;
+        }
+        // The store answers, but not about these people.
+        admission.again.extend(admission.admitted.drain(..).map(|each| each.tag));
+        Ok(applied)
+    }
+
+    /// Takes out what was applied before; waits while the store is away. `false`: it is not to be waited for.
+    async fn dedupe(&self, admission: &mut Admission, context: &Context) -> bool {
+        while let Err(error) = admission.dedupe(&self.in_flight, &*self.parts.store).await {
+            tracing::warn!(%error, "the feature store cannot be asked; events wait");
+            let away = matches!(error, StoreError::Away(_));
+            context.probe.note_error(error);
+            if !away || !context.stop.pause(self.settings.retry_after).await {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Applies events and hands them to the writer. Returns how many, and those whose sessions cannot be loaded now.
+    async fn apply(
+        &mut self,
+        admitted: Vec<Admitted>,
+        admission: &mut Admission,
+    ) -> Result<(usize, Vec<Admitted>), ServiceError> {
         if admitted.is_empty() {
-            return Ok(0);
+            return Ok((0, Vec::new()));
         }
         let mut by_user: HashMap<UserId, Vec<usize>> = HashMap::new();
         for (index, each) in admitted.iter().enumerate() {
@@ -422,9 +460,12 @@ impl Worker {
             (indices, answer)
         });
         let mut outcomes: Vec<Option<(Applied, Option<[u8; 2]>)>> = vec![None; admitted.len()];
-        let mut snapshots = Vec::new();
+        let (mut snapshots, mut unavailable) = (Vec::new(), HashSet::new());
         for (indices, answer) in join_all(asked).await {
             match answer {
+                Err(SessionError::Unavailable(_) | SessionError::Busy | SessionError::TimedOut) => {
+                    unavailable.extend(indices);
+                }
                 Ok(AppliedEvents { applied, country, snapshot }) => {
                     let user = indices.first().map(|index| admitted[*index].event.user.clone());
                     snapshots.extend(user.zip(snapshot).map(|(user, (seq, bytes))| (user, seq, bytes)));
@@ -435,18 +476,21 @@ impl Worker {
                 Err(error) => self.postpone(indices.iter().map(|index| &admitted[*index]), &error, admission),
             }
         }
-        let done: Vec<(Admitted, Applied, Option<[u8; 2]>)> = admitted
-            .into_iter()
-            .zip(outcomes)
-            .filter_map(|(each, outcome)| outcome.map(|(applied, country)| (each, applied, country)))
-            .collect();
+        let (mut done, mut later) = (Vec::new(), Vec::new());
+        for (index, (each, outcome)) in admitted.into_iter().zip(outcomes).enumerate() {
+            match outcome {
+                Some((applied, country)) => done.push((each, applied, country)),
+                None if unavailable.contains(&index) => later.push(each),
+                None => {}
+            }
+        }
         let count = done.len();
         if count > 0 {
             self.tell(&done);
             self.hand_over(done, snapshots, ticket).await?;
         }
         self.shared.unwritten.lock().clear();
-        Ok(count)
+        Ok((count, later))
     }
 
     /// A session did not take its events: they come again, unless it will never take them.

@@ -2,7 +2,7 @@ use std::{collections::HashMap, sync::atomic::Ordering::SeqCst, time::Duration};
 
 use foryou_actors::{
     fold::Fold,
-    ports::bus::EventBus,
+    ports::{bus::EventBus, store::FeatureStore},
     services::status::ServiceState,
     sessions::{SessionSettings, state::SessionState},
     statistics::{Count, Entity},
@@ -148,6 +148,31 @@ async fn an_event_may_be_ahead_of_its_video() {
     rig.catalogue.put_videos(vec![(video_id(100), video(1, 1))]).await.unwrap();
     rig.bus.idle().await;
     assert_eq!(rig.sessions.view(&user(1)).await.unwrap().seq, 1);
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_store_is_away_events_wait_and_keep_their_order() {
+    let rig = Rig::new().await;
+    let events: Vec<_> = (0..200).map(|n| event(n, &user(n % 3), n % 40, "view")).collect();
+    rig.store.away.store(true, SeqCst);
+    rig.bus.publish(&events[..100]).await.unwrap();
+    let noticed = async {
+        while rig.supervisor.probe("ingest").unwrap().status().last_error.is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, noticed).await.unwrap();
+    rig.bus.publish(&events[100..]).await.unwrap();
+    rig.store.away.store(false, SeqCst);
+    rig.bus.idle().await;
+    for who in 0..3 {
+        let history = rig.store.history(&user(who), 200).await.unwrap();
+        let applied: Vec<_> = history.iter().rev().map(|activity| &activity.event.id).collect();
+        let sent: Vec<_> = events.iter().filter(|e| e.user == user(who)).map(|e| &e.id).collect();
+        assert_eq!(applied, sent, "person {who}");
+    }
+    assert_eq!(rig.ingest.stats().deferred, 0, "what is given back loses its place");
     rig.stop().await;
 }
 

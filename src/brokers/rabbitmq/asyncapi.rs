@@ -7,7 +7,7 @@ use foryou_actors::ports::bus::PARTITIONS;
 use foryou_schemas::event::MAX_BATCH;
 use serde_json::{Value, json};
 
-use super::routing_key;
+use super::{NODE, routing_key, topology::Topology};
 use crate::config::Config;
 
 const ROUTING: &str = "\
@@ -44,6 +44,7 @@ fn schema(name: &str) -> Value {
 fn document() -> Value {
     let config = Config::default();
     let name = &config.bus.rabbitmq.name;
+    let topology = Topology::new(&config.bus);
     let partition = json!({
         "description": format!("The person's partition. {ROUTING}"),
         "examples": [routing_key(0), routing_key(PARTITIONS - 1)],
@@ -51,6 +52,7 @@ fn document() -> Value {
     let persistent = json!({"amqp": {"deliveryMode": 2, "mandatory": true, "ack": true, "bindingVersion": "0.3.0"}});
     let headers = json!({
         "type": "object",
+        "description": "Those of foryou; what the broker itself put aside after `bus.rabbitmq.delivery_limit` deliveries has `x-death` instead.",
         "properties": {
             "x-foryou-reason": {"type": "string", "description": "Why it can never be applied"},
             "x-foryou-partition": {"type": "integer", "minimum": 0, "description": "The partition that it came through"},
@@ -60,7 +62,7 @@ fn document() -> Value {
     });
     let node = json!({
         "type": "object",
-        "properties": {"x-foryou-node": {
+        "properties": {NODE: {
             "type": "string",
             "description": "The node that has the videos in the store already; only nodes of foryou set it",
         }},
@@ -97,7 +99,7 @@ fn document() -> Value {
                 "description": "What people do with videos, one event a message.",
                 "parameters": {"partition": partition},
                 "messages": {"event": {"$ref": "#/components/messages/event"}},
-                "bindings": exchange(&format!("{name}.events"), "topic"),
+                "bindings": exchange(topology.events().as_str(), "topic"),
             },
             "catalogue": {
                 "address": "",
@@ -107,14 +109,14 @@ fn document() -> Value {
                     "video": {"$ref": "#/components/messages/video"},
                     "videos": {"$ref": "#/components/messages/videos"},
                 },
-                "bindings": exchange(&format!("{name}.catalogue"), "fanout"),
+                "bindings": exchange(topology.catalogue().as_str(), "fanout"),
             },
             "quarantine": {
-                "address": format!("{name}.quarantine"),
+                "address": topology.quarantine().as_str(),
                 "title": "Quarantine",
                 "description": "Events that can never be applied, as they came; `foryou quarantine` shows them.",
                 "messages": {"refused": {"$ref": "#/components/messages/refused"}},
-                "bindings": queue(&format!("{name}.quarantine")),
+                "bindings": queue(topology.quarantine().as_str()),
             },
         },
         "operations": {

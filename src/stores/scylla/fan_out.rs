@@ -1,4 +1,4 @@
-//! An entry of the journal into the tables: every row under the entry's time, in batches of one partition each.
+//! An entry of the journal into the tables: every row under the entry's time, in batches of rows at home on one node.
 
 use std::{collections::HashMap, future::ready, pin::Pin};
 
@@ -15,10 +15,11 @@ use scylla::{
     },
     value::CqlTimestamp,
 };
+use uuid::Uuid;
 
 use super::{
     clock::day,
-    entry::{Entry, ID_SHARDS, Served, TALLY_SHARDS, id_shard},
+    entry::{Entry, ID_SHARDS, TALLY_SHARDS, id_shard},
     errors::DriverError,
     link::Connected,
     noted::Note,
@@ -28,6 +29,8 @@ use super::{
 pub const CONCURRENCY: usize = 64;
 /// Bytes of a batch: servers warn from 5 KiB on and refuse from 50 KiB on.
 const BATCH_BYTES: usize = 16 << 10;
+/// Partitions that share a batch: servers warn of more.
+const BATCH_PARTITIONS: usize = 10;
 /// What a row weighs beside its variable parts.
 const ROW_BYTES: usize = 64;
 const DAY_S: i32 = 86_400;
@@ -51,24 +54,24 @@ pub async fn fan_out(
 ) -> Result<(), DriverError> {
     let mut jobs: Vec<Job<'_>> = Vec::new();
     let days_s = kept.activity_s.saturating_add(DAY_S);
+    let (mut days, mut feed_days) = (Vec::new(), Vec::new());
     for note in notes {
-        jobs.push(match note {
+        match note {
             Note::Activity { user, day, seq } => {
-                Box::pin(insert(to, &to.on.note_day, vec![(entry.at, days_s, *day, *seq as i64, user.as_str())]))
+                days.push(vec![(ROW_BYTES, (entry.at, days_s, *day, *seq as i64, user.as_str()))]);
             }
             Note::Feeds { user, day } => {
-                Box::pin(insert(to, &to.on.note_feed_day, vec![(entry.at, days_s, vec![*day], user.as_str())]))
+                feed_days.push(vec![(ROW_BYTES, (entry.at, days_s, vec![*day], user.as_str()))]);
             }
-        });
+        }
     }
+    insert_all(to, &to.on.note_day, days, &mut jobs);
+    insert_all(to, &to.on.note_feed_day, feed_days, &mut jobs);
     activity(to, kept, entry, &mut jobs);
     ids(to, kept, entry, &mut jobs);
     feeds(to, kept, entry, &mut jobs);
     tallies(to, owner, entry, &mut jobs);
-    for row in &entry.snapshots {
-        let values = (row.user.as_str(), row.seq as i64, row.snapshot.0.as_slice(), entry.at);
-        jobs.push(Box::pin(insert(to, &to.on.put_snapshot, vec![values])));
-    }
+    snapshots(to, entry, &mut jobs);
     run(jobs).await
 }
 
@@ -84,9 +87,7 @@ fn activity<'a>(to: &'a Connected, kept: Kept, entry: &'a Entry, jobs: &mut Vec<
         let values = (row.user.as_str(), day, row.seq as i64, row.event.0.as_slice(), entry.at, kept.activity_s);
         people.entry(&row.user).or_default().push((ROW_BYTES + row.event.0.len(), values));
     }
-    for rows in people.into_values() {
-        insert_all(to, &to.on.put_activity, rows, jobs);
-    }
+    insert_all(to, &to.on.put_activity, people.into_values(), jobs);
 }
 
 fn ids<'a>(to: &'a Connected, kept: Kept, entry: &'a Entry, jobs: &mut Vec<Job<'a>>) {
@@ -95,9 +96,7 @@ fn ids<'a>(to: &'a Connected, kept: Kept, entry: &'a Entry, jobs: &mut Vec<Job<'
         let shard = id_shard(&row.id);
         shards[shard as usize].push((ROW_BYTES, (shard, &row.id[..], entry.at, kept.ids_s)));
     }
-    for rows in shards {
-        insert_all(to, &to.on.put_id, rows, jobs);
-    }
+    insert_all(to, &to.on.put_id, shards, jobs);
 }
 
 fn tallies<'a>(to: &'a Connected, owner: &'a str, entry: &'a Entry, jobs: &mut Vec<Job<'a>>) {
@@ -106,48 +105,67 @@ fn tallies<'a>(to: &'a Connected, owner: &'a str, entry: &'a Entry, jobs: &mut V
         let values = (owner, row.shard(), row.key.0.as_slice(), row.tally.0.as_slice(), entry.at);
         shards[row.shard() as usize].push((ROW_BYTES + row.key.0.len() + row.tally.0.len(), values));
     }
-    for rows in shards {
-        insert_all(to, &to.on.put_tally, rows, jobs);
-    }
+    insert_all(to, &to.on.put_tally, shards, jobs);
+}
+
+fn snapshots<'a>(to: &'a Connected, entry: &'a Entry, jobs: &mut Vec<Job<'a>>) {
+    let rows = entry.snapshots.iter().map(|row| {
+        let snapshot = row.snapshot.0.as_slice();
+        vec![(ROW_BYTES + snapshot.len(), (row.user.as_str(), row.seq as i64, snapshot, entry.at))]
+    });
+    insert_all(to, &to.on.put_snapshot, rows, jobs);
 }
 
 fn feeds<'a>(to: &'a Connected, kept: Kept, entry: &'a Entry, jobs: &mut Vec<Job<'a>>) {
-    let mut partitions: HashMap<(&UserId, i32), Vec<&Served>> = HashMap::new();
+    let mut partitions: HashMap<(&UserId, i32), Vec<_>> = HashMap::new();
     for row in &entry.feeds {
-        partitions.entry((&row.user, row.day())).or_default().push(row);
+        let (day, at, record) = (row.day(), CqlTimestamp(row.at_ms), row.record.0.as_slice());
+        let values = (row.user.as_str(), day, at, &*row.feed, record, entry.at, kept.activity_s);
+        partitions.entry((&row.user, day)).or_default().push((ROW_BYTES + record.len(), values));
     }
-    for ((user, day), rows) in partitions {
-        let values = |row: &'a Served| {
-            let at = CqlTimestamp(row.at_ms);
-            let record = row.record.0.as_slice();
-            (ROW_BYTES + record.len(), (user.as_str(), day, at, &*row.feed, record, entry.at, kept.activity_s))
-        };
-        insert_all(to, &to.on.put_feed, rows.into_iter().map(values), jobs);
-    }
+    insert_all(to, &to.on.put_feed, partitions.into_values(), jobs);
 }
 
-/// Jobs that insert rows of one partition, given with their sizes.
+/// Rows that wait for their batch to be full.
+struct Open<V> {
+    rows: Vec<V>,
+    bytes: usize,
+    partitions: usize,
+}
+
+/// Jobs that insert rows, given by partition and with their sizes: most partitions get one row or two, so that those at home on
+/// one node share batches.
 fn insert_all<'a, V: SerializeRow + Send + Sync + 'a>(
     to: &'a Connected,
     statement: &'a PreparedStatement,
-    rows: impl IntoIterator<Item = (usize, V)>,
+    partitions: impl IntoIterator<Item = Vec<(usize, V)>>,
     jobs: &mut Vec<Job<'a>>,
 ) {
-    let (mut batch, mut bytes) = (Vec::new(), 0);
-    for (size, row) in rows {
-        if !batch.is_empty() && bytes + size > BATCH_BYTES {
-            jobs.push(Box::pin(insert(to, statement, std::mem::take(&mut batch))));
-            bytes = 0;
+    let mut nodes: HashMap<Option<Uuid>, Open<V>> = HashMap::new();
+    for rows in partitions {
+        let Some((_, first)) = rows.first() else { continue };
+        let home = to.home(statement, first);
+        let open = nodes.entry(home).or_insert_with(|| Open { rows: Vec::new(), bytes: 0, partitions: 0 });
+        let mut begins = true;
+        for (size, row) in rows {
+            let full = open.bytes + size > BATCH_BYTES || (begins && open.partitions == BATCH_PARTITIONS);
+            if full && !open.rows.is_empty() {
+                jobs.push(Box::pin(insert(to, statement, std::mem::take(&mut open.rows))));
+                (open.bytes, open.partitions, begins) = (0, 0, true);
+            }
+            open.partitions += usize::from(std::mem::take(&mut begins));
+            open.bytes += size;
+            open.rows.push(row);
         }
-        batch.push(row);
-        bytes += size;
     }
-    if !batch.is_empty() {
-        jobs.push(Box::pin(insert(to, statement, batch)));
+    for open in nodes.into_values() {
+        if !open.rows.is_empty() {
+            jobs.push(Box::pin(insert(to, statement, open.rows)));
+        }
     }
 }
 
-/// Inserts rows of one partition.
+/// Inserts rows at home on one node.
 async fn insert<V: SerializeRow + Sync>(
     to: &Connected,
     statement: &PreparedStatement,

@@ -5,8 +5,9 @@ use std::{sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use foryou_actors::ports::store::StoreError;
 use parking_lot::Mutex;
-use scylla::client::session::Session;
+use scylla::{client::session::Session, serialize::row::SerializeRow, statement::prepared::PreparedStatement};
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 use super::{
     connect::{connect, use_keyspace},
@@ -32,6 +33,17 @@ impl Connected {
         use_keyspace(&session, config).await?;
         let on = Statements::prepare(&session).await?;
         Ok(Self { session, on })
+    }
+
+    /// The node where a row's partition is at home; none where that makes no difference.
+    pub fn home(&self, statement: &PreparedStatement, values: &impl SerializeRow) -> Option<Uuid> {
+        let cluster = self.session.get_cluster_state();
+        if cluster.get_nodes_info().len() < 2 {
+            return None;
+        }
+        let (table, token) = (statement.get_table_spec()?, statement.calculate_token(values).ok()??);
+        let homes = cluster.get_token_endpoints(table.ks_name(), table.table_name(), token);
+        homes.first().map(|(node, _)| node.host_id)
     }
 
     async fn probe(&self) -> Result<(), DriverError> {

@@ -40,7 +40,12 @@ impl Drop for Keyspace {
                 session.query_unpaged(drop, ()).await.unwrap();
             });
         });
-        dropped.join().unwrap();
+        // A second panic would end the process before the first one is told.
+        if let Err(panic) = dropped.join()
+            && !std::thread::panicking()
+        {
+            std::panic::resume_unwind(panic);
+        }
     }
 }
 
