@@ -160,6 +160,9 @@ pub fn describe(error: &lapin::Error) -> String {
     match error.kind() {
         ErrorKind::ProtocolError(refused) => {
             let advice = match refused.kind() {
+                _ if refused.get_message().as_str().contains("down or inaccessible") => {
+                    "; it may be starting: try again"
+                }
                 AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) => "; run `foryou migrate`",
                 AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => {
                     "; check bus.rabbitmq.user and bus.rabbitmq.password, and what that user may do"

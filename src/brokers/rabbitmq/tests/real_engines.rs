@@ -321,6 +321,12 @@ async fn a_killed_broker_loses_nothing_that_was_confirmed() {
     // RabbitMQ 3.10 forgets a quorum queue that was made just before it is killed: its list of them reaches the disk late.
     private.stop(Engine::Rabbitmq);
     private.start(Engine::Rabbitmq);
+    let deadline = Instant::now() + PATIENCE;
+    while let Err(error) = declare(&own.0).await {
+        // Its streams come up after its port does.
+        assert!(error.to_string().contains("try again") && Instant::now() < deadline, "{error}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     let bus = Arc::new(own.open().await);
     let mut consumer = subscribe(&bus, 10).await;
     let (confirmed, mut progress) = tokio::sync::watch::channel(0);
