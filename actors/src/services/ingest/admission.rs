@@ -7,7 +7,7 @@ use foryou_schemas::{Event, EventId, Timestamp};
 use crate::{
     live::Live,
     ports::{
-        bus::Delivery,
+        bus::{Delivery, partition_of},
         store::{FeatureStore, StoreError},
     },
     sessions::state::Incoming,
@@ -37,7 +37,14 @@ pub(super) struct Admission {
 impl Admission {
     /// Parses and resolves deliveries. An event whose video is unknown may be ahead of the catalogue: it is given `retries`
     /// more chances.
-    pub(super) fn new(deliveries: Vec<Delivery>, live: &Live, now: Timestamp, retries: u32) -> Self {
+    /// `partitions`: how many there are, where an event that came through another than its person's is not this node's to apply.
+    pub(super) fn new(
+        deliveries: Vec<Delivery>,
+        live: &Live,
+        now: Timestamp,
+        retries: u32,
+        partitions: Option<u16>,
+    ) -> Self {
         let mut admission = Self::default();
         for delivery in deliveries {
             let event = match parse(&delivery.payload, now) {
@@ -47,6 +54,13 @@ impl Admission {
                     continue;
                 }
             };
+            if let Some(home) = partitions.map(|count| partition_of(&event.user, count))
+                && home != delivery.partition
+            {
+                let reason = format!("user: {} is in partition p{home:02}; publish with that routing key", event.user);
+                admission.refused.push((delivery.tag, reason));
+                continue;
+            }
             match live.resolve(&event) {
                 Some(incoming) => admission.admitted.push(Admitted {
                     tag: delivery.tag,
@@ -107,5 +121,31 @@ fn parse(payload: &[u8], now: Timestamp) -> Result<Event, String> {
         Ok(_) if nameless => Err("id: is missing; on the bus an event needs one, or it could be applied twice".into()),
         Ok(event) => Ok(event),
         Err(invalid) => Err(invalid.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use foryou_schemas::{Video, VideoId};
+
+    use super::*;
+    use crate::catalogue::Catalogue;
+
+    #[test]
+    fn an_event_in_anothers_partition_is_refused_where_partitions_have_owners() {
+        let (live, mut catalogue, now) = (Live::default(), Catalogue::default(), Timestamp::now());
+        let video = Video::parse(br#"{"creator": "c", "category": "k", "duration_ms": 9000}"#).unwrap();
+        catalogue.put(&VideoId::new("v").unwrap(), video, now);
+        live.publish_catalogue(catalogue);
+        let payload = br#"{"id": "e", "user": "ann", "video": "v", "kind": "like"}"#;
+        let through = |partition, partitions| {
+            let delivery = Delivery { tag: 1, partition, redelivered: 0, payload: payload.to_vec() };
+            Admission::new(vec![delivery], &live, now, 0, partitions)
+        };
+        // "ann" is in p56 of 64.
+        assert_eq!(through(56, Some(64)).admitted.len(), 1);
+        assert_eq!(through(7, None).admitted.len(), 1);
+        let refused = through(7, Some(64));
+        assert!(refused.admitted.is_empty() && refused.refused[0].1.contains("p56"), "{:?}", refused.refused);
     }
 }
