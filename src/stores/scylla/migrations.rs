@@ -115,6 +115,13 @@ fn statements(text: &str) -> Vec<String> {
     text.split(';').map(|statement| statement.trim().to_owned()).filter(|statement| !statement.is_empty()).collect()
 }
 
+/// Whether something that is listed could not be used, and may yet: what another process is making is listed a moment before the
+/// server knows it.
+fn is_being_made(used: &Result<(), StoreError>, deadline: tokio::time::Instant) -> bool {
+    let unknown = |text: String| text.contains("does not exist") || text.contains("is not there");
+    used.as_ref().is_err_and(|error| unknown(error.to_string())) && tokio::time::Instant::now() < deadline
+}
+
 struct Schema<'a> {
     session: Session,
     config: &'a Scylla,
@@ -139,15 +146,33 @@ impl Schema<'_> {
         Ok(true)
     }
 
+    /// Goes into the keyspace, which is listed.
     async fn use_keyspace(&self) -> Result<(), StoreError> {
-        use_keyspace(&self.session, self.config).await
+        let deadline = tokio::time::Instant::now() + SCHEMA_TIMEOUT;
+        loop {
+            let used = use_keyspace(&self.session, self.config).await;
+            if !is_being_made(&used, deadline) {
+                return used;
+            }
+            tokio::time::sleep(LOCK_EVERY).await;
+        }
     }
 
+    /// Makes a table, unless it is there; it can be used when this returns.
     async fn make(&self, table: &str, columns: &str) -> Result<(), StoreError> {
-        if self.has(table).await? {
-            return Ok(());
+        if !self.has(table).await? {
+            self.change(&format!("CREATE TABLE IF NOT EXISTS {table} ({columns})")).await?;
         }
-        self.change(&format!("CREATE TABLE IF NOT EXISTS {table} ({columns})")).await
+        let look = format!("SELECT * FROM {table} LIMIT 1");
+        let deadline = tokio::time::Instant::now() + SCHEMA_TIMEOUT;
+        loop {
+            let looked = self.session.query_unpaged(&*look, ()).await;
+            let looked = looked.map(|_| ()).map_err(|error| self.failed(error));
+            if !is_being_made(&looked, deadline) {
+                return looked;
+            }
+            tokio::time::sleep(LOCK_EVERY).await;
+        }
     }
 
     async fn has_keyspace(&self) -> Result<bool, StoreError> {
