@@ -1,7 +1,9 @@
 //! The HTTP interface: one file per route. `contract.md` of the project fixes what it says and hears.
 
 mod around;
+mod assets;
 mod claims;
+mod console;
 mod events;
 mod feed;
 mod forward;
@@ -100,6 +102,8 @@ fn routes(web: &mut ServiceConfig) {
     route(web, "/healthz", [(Method::GET, web::to(health::healthz))]);
     route(web, "/readyz", [(Method::GET, web::to(health::readyz))]);
     route(web, "/metrics", [(Method::GET, web::to(metrics::get))]);
+    route(web, assets::PATH, [(Method::GET, web::to(assets::get))]);
+    console::routes(web);
 }
 
 fn route<const N: usize>(web: &mut ServiceConfig, path: &str, methods: [(Method, Route); N]) {
