@@ -23,6 +23,7 @@ use foryou_actors::{
     sessions::{SessionSettings, Sessions},
     tallies,
 };
+use foryou_schemas::Timestamp;
 use prometheus_client::metrics::counter::Counter;
 
 use crate::{
@@ -31,15 +32,18 @@ use crate::{
     engines::Engines,
     exchange,
     feed::{Feeds, counts::Counts, pipeline::Pipeline, trends::Popular},
-    http::{self, Claims},
+    http::{self, Claims, EventCounts, console},
     models::{IndexKeeper, Loading, Models, ReleaseLoader, Releases},
-    telemetry::Metrics,
+    stores::timed::{StoreCounts, TimedStore},
+    telemetry::{EngineFigures, Freshness, Gauges, Metrics, Observatory},
 };
 
 /// What every request handler reaches: the parts of the running engine.
 pub struct App {
     /// What is in force.
     pub config: Config,
+    /// When it was started.
+    pub started_at: Timestamp,
     /// Tells the time.
     pub clock: Clock,
     /// Gives ids.
@@ -58,12 +62,24 @@ pub struct App {
     pub writer: FeatureWriter,
     /// The event ids that are being accepted, or were lately.
     pub claims: Claims,
+    /// What became of events that came over HTTP.
+    pub events: EventCounts,
     /// Events that were accepted while the store could not say whether they are known.
     pub unchecked: Counter,
     /// Makes feeds.
     pub feeds: Feeds,
     /// Which node holds whose session.
     pub membership: Membership,
+    /// From the bus into sessions and the store.
+    pub ingest: Ingest,
+    /// The folder of model releases.
+    pub releases: Releases,
+    /// How the feature store answers.
+    pub store_counts: Arc<StoreCounts>,
+    /// What has to be asked for now and then.
+    pub gauges: Gauges,
+    /// The figures of the last hours.
+    pub observatory: Arc<Observatory>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// The services behind all this.
@@ -100,6 +116,8 @@ impl Application {
     pub async fn start_on(config: Config, listener: TcpListener, engines: Engines) -> anyhow::Result<Self> {
         let Engines { store, bus, cluster, feed, membership, mut services } = engines;
         let (clock, ids, metrics) = (Clock::system(), Ids::unique(), Arc::new(Metrics::default()));
+        let store_counts = StoreCounts::new(&metrics);
+        let store = TimedStore::new(store, store_counts.clone());
         let live = Arc::new(Live::default());
         catalogue::load(store.as_ref(), &live).await?;
         // Ingest restores them too whenever it starts; here, so that no request is answered without them.
@@ -137,7 +155,9 @@ impl Application {
             subscriptions,
             membership: membership.clone(),
         };
-        let (_ingest, ingest_service) = Ingest::new(ingest_settings, parts);
+        let (ingest, ingest_service) = Ingest::new(ingest_settings, parts);
+        let (releases, observatory) =
+            (Releases::new(&config.data.dir), Observatory::new(config.console.listeners.count()));
         services.extend([
             writer_service,
             sweeper::service(sessions.clone()),
@@ -146,12 +166,13 @@ impl Application {
             ingest_service,
             popular.spec(live.clone(), config.feed.exploration.clone(), clock.clone()),
             ReleaseLoader::spec(
-                Releases::new(&config.data.dir),
+                releases.clone(),
                 models.clone(),
                 live.clone(),
                 Loading { threads: threads(config.server.workers.count()), ranker: config.models.ranker },
             ),
             IndexKeeper::spec(models.clone(), live.clone()),
+            observatory.service(),
         ]);
         if let Some(feed) = feed {
             services.push(catalogue_feed::service(feed, catalogue.clone(), cluster, membership.name()));
@@ -173,12 +194,15 @@ impl Application {
             clock: clock.clone(),
             ids: ids.clone(),
             counts: Counts::new(&metrics),
+            freshness: Arc::new(Freshness::new(&metrics)),
         };
+        let events = EventCounts::new(&metrics);
         let unchecked =
             metrics.counter("events_unchecked", "Events accepted without a look whether the store knows them");
         let claims = Claims::new(config.bus.max_depth.count());
         let app = Data::new(App {
             config,
+            started_at: clock.now(),
             clock,
             ids,
             live,
@@ -188,12 +212,20 @@ impl Application {
             catalogue,
             writer,
             claims,
+            events,
             unchecked,
             feeds,
             membership,
+            ingest,
+            releases,
+            store_counts,
+            gauges: Gauges::default(),
+            observatory,
             metrics,
             supervisor,
         });
+        app.metrics.collected(EngineFigures(Arc::downgrade(&app)));
+        app.observatory.begin(console::scene(&app));
         let address = listener.local_addr()?;
         let server = http::serve(app.clone(), listener)?;
         Ok(Self { app, server, address })
@@ -215,6 +247,8 @@ impl Application {
         let stopping = async {
             stop.await;
             tracing::info!("stopping");
+            // They would hold their connections open.
+            self.app.observatory.close();
             handle.stop(true).await;
         };
         let (served, ()) = tokio::join!(self.server, stopping);

@@ -18,7 +18,8 @@ pub use error::ConfigError;
 pub use feed::{Candidates, Diversity, Exploration, Feed, Utility};
 pub use secret::Secret;
 pub use sections::{
-    Bus, BusKind, Cluster, Data, Log, LogFormat, Models, Rabbitmq, Scylla, Server, Sessions, Store, StoreKind, Training,
+    Bus, BusKind, Cluster, Console, Data, Log, LogFormat, Models, Rabbitmq, Scylla, Server, Sessions, Store, StoreKind,
+    Training,
 };
 
 /// What every environment variable that overrides a key begins with.
@@ -45,6 +46,8 @@ pub struct Config {
     pub models: Models,
     /// Training.
     pub training: Training,
+    /// The admin console.
+    pub console: Console,
     /// Logs.
     pub log: Log,
 }

@@ -3,7 +3,7 @@
 mod around;
 mod assets;
 mod claims;
-mod console;
+pub mod console;
 mod events;
 mod feed;
 mod forward;
@@ -37,6 +37,7 @@ use actix_web::{
 use crate::{app::App, config, error::Problem};
 use around::InFlight;
 pub use claims::Claims;
+pub use events::EventCounts;
 use forward::Forwarder;
 use input::BodyLimits;
 pub use peers::Peers;

@@ -3,3 +3,4 @@
 pub mod embedded;
 mod rows;
 pub mod scylla;
+pub mod timed;

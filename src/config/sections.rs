@@ -272,6 +272,25 @@ impl Default for Training {
     }
 }
 
+/// The admin console.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "foryou.toml says it")]
+pub struct Console {
+    pub freshness_objective_ms: Whole<1, 60_000>,
+    pub freshness_window_s: Whole<5, 3_600>,
+    pub listeners: Whole<1, 10_000>,
+}
+
+impl Default for Console {
+    fn default() -> Self {
+        Self {
+            freshness_objective_ms: const { Whole::new(50) },
+            freshness_window_s: const { Whole::new(60) },
+            listeners: const { Whole::new(32) },
+        }
+    }
+}
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -27,6 +27,7 @@ use crate::{
     clock::{Clock, Ids},
     config,
     models::{Models, Serving},
+    telemetry::Freshness,
     window::Window,
 };
 
@@ -71,17 +72,20 @@ pub struct Feeds {
     pub ids: Ids,
     /// What is counted.
     pub counts: Counts,
+    /// How soon feeds reflect events.
+    pub freshness: Arc<Freshness>,
 }
 
 impl Feeds {
     /// A feed. It always succeeds: what fails is left out and said in `degraded`.
     pub async fn feed(&self, asked: FeedRequest) -> Feed {
-        let mut times = StageTimes::start();
+        let (mut times, asked_at) = (StageTimes::start(), Instant::now());
         let (session, mut degraded) = match &asked.elsewhere {
             Some(reason) => self.stored_session(&asked, reason).await,
             None => self.session(&asked).await,
         };
         times.end(Stage::Session);
+        let reflected = self.freshness.read(&asked.user, &session, asked_at);
         let (id, now) = (self.ids.feed(), self.clock.now());
         let request = Request::new(Parts {
             session,
@@ -107,6 +111,7 @@ impl Feeds {
             self.sessions.served(&asked.user, made.items.iter().map(|item| item.video).collect(), now);
         }
         let items = dress(&request, &made, asked.explain);
+        self.freshness.answered(reflected);
         self.counts.feed(&times, &made, answer.elapsed(), &degraded);
         let took_ms = (times.since_start().as_secs_f64() * 1e6).round() / 1e3;
         Feed { feed: id, user: asked.user, release, took_ms, degraded, items }

@@ -1,0 +1,22 @@
+//! `POST /admin/api/services/{id}/restart`.
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
+use serde_json::json;
+
+use super::audit::{Deed, noted};
+use crate::{
+    app::App,
+    error::Problem,
+    http::{around::json, input::id},
+};
+
+/// Ends a service where it stands and starts it again. 202: the supervisor has been told.
+pub async fn restart(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let name = id(&request, Ok)?;
+    let done = match app.supervisor.restart(&name) {
+        true => Ok(()),
+        false => Err(Problem::unknown("service", &name)),
+    };
+    noted(&app, Deed { action: "service restart", on: &name }, done).await?;
+    json(StatusCode::ACCEPTED, &json!({"service": name}))
+}
