@@ -35,7 +35,7 @@ use crate::{
     http::{self, Claims, EventCounts, console},
     models::{IndexKeeper, Loading, Models, ReleaseLoader, Releases},
     stores::timed::{StoreCounts, TimedStore},
-    telemetry::{EngineFigures, Freshness, Gauges, Metrics, Observatory},
+    telemetry::{EngineFigures, Freshness, Gauges, Metrics, Objective, Observatory},
 };
 
 /// What every request handler reaches: the parts of the running engine.
@@ -78,6 +78,10 @@ pub struct App {
     pub store_counts: Arc<StoreCounts>,
     /// What has to be asked for now and then.
     pub gauges: Gauges,
+    /// How soon feeds have to reflect events, and whether they do.
+    pub objective: Objective,
+    /// Held while the index is measured: one measurement at a time.
+    pub measuring: tokio::sync::Mutex<()>,
     /// The figures of the last hours.
     pub observatory: Arc<Observatory>,
     /// What is counted.
@@ -117,7 +121,7 @@ impl Application {
         let Engines { store, bus, cluster, feed, membership, mut services } = engines;
         let (clock, ids, metrics) = (Clock::system(), Ids::unique(), Arc::new(Metrics::default()));
         let store_counts = StoreCounts::new(&metrics);
-        let store = TimedStore::new(store, store_counts.clone());
+        let store: Arc<dyn FeatureStore> = Arc::new(TimedStore::new(store, store_counts.clone()));
         let live = Arc::new(Live::default());
         catalogue::load(store.as_ref(), &live).await?;
         // Ingest restores them too whenever it starts; here, so that no request is answered without them.
@@ -197,6 +201,7 @@ impl Application {
             freshness: Arc::new(Freshness::new(&metrics)),
         };
         let events = EventCounts::new(&metrics);
+        let objective = Objective::new(&config.console, feeds.freshness.delay().clone());
         let unchecked =
             metrics.counter("events_unchecked", "Events accepted without a look whether the store knows them");
         let claims = Claims::new(config.bus.max_depth.count());
@@ -220,6 +225,8 @@ impl Application {
             releases,
             store_counts,
             gauges: Gauges::default(),
+            objective,
+            measuring: tokio::sync::Mutex::new(()),
             observatory,
             metrics,
             supervisor,

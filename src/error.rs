@@ -107,6 +107,11 @@ impl Problem {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "no-such-method", title, detail).with(|d| d.allow = Some(allow))
     }
 
+    /// What is asked for does not go with how things are now.
+    pub fn conflict(why: impl fmt::Display) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", "Not possible now", why.to_string())
+    }
+
     /// More work than the server can take now.
     pub fn overloaded(what: &str, retry_after: Duration) -> Self {
         let detail = format!("{what}; try again after the time in Retry-After.");

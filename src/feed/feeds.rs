@@ -117,6 +117,37 @@ impl Feeds {
         Feed { feed: id, user: asked.user, release, took_ms, degraded, items }
     }
 
+    /// The feed that `session` would get now, with everything about how it came to be. Nothing is recorded or counted, and nothing is
+    /// left to chance: exploration gives no slot away.
+    pub async fn preview(
+        &self,
+        user: UserId,
+        session: Arc<SessionState>,
+        limit: usize,
+        surface: Option<&str>,
+        country: Option<Country>,
+    ) -> (Feed, Request, Made) {
+        let began = Instant::now();
+        let (id, now) = (self.ids.feed(), self.clock.now());
+        let request = Request::new(Parts {
+            session,
+            live: self.live.clone(),
+            release: self.models.current(),
+            trends: self.popular.current(),
+            now,
+            surface: self.live.surfaces().find(surface.unwrap_or(DEFAULT_SURFACE)).unwrap_or(0) as u16,
+            country,
+            limit,
+            seed: event_hash(id.as_str()),
+            explore: false,
+            settings: self.settings.clone(),
+        });
+        let (request, made) = self.pipeline.run(request).await;
+        let (items, release) = (dress(&request, &made, true), release_name(request.release.as_deref()));
+        let took_ms = (began.elapsed().as_secs_f64() * 1e6).round() / 1e3;
+        (Feed { feed: id, user, release, took_ms, degraded: made.degraded.clone(), items }, request, made)
+    }
+
     /// Videos near another, nearest first; without models, others of its category.
     pub fn similar(&self, video: VideoIndex, limit: usize) -> Vec<(VideoIndex, f32)> {
         let near = self.models.current().map(|s| s.similar(video, limit, |_| true)).unwrap_or_default();

@@ -62,8 +62,8 @@ pub struct TimedStore {
 
 impl TimedStore {
     /// Times `store`.
-    pub fn new(store: Arc<dyn FeatureStore>, counts: Arc<StoreCounts>) -> Arc<dyn FeatureStore> {
-        Arc::new(Self { store, counts })
+    pub fn new(store: Arc<dyn FeatureStore>, counts: Arc<StoreCounts>) -> Self {
+        Self { store, counts }
     }
 }
 

@@ -55,6 +55,8 @@ impl Collector for EngineFigures {
             out.gauge("index_bytes", "Memory of the index", index.bytes as f64)?;
         }
         out.gauge("freshness_watched", "Events that no feed reflects yet", app.feeds.freshness.watched() as f64)?;
+        let kept = if app.objective.broken().is_none() { 1.0 } else { 0.0 };
+        out.gauge("freshness_objective_kept", "Whether feeds reflect events as soon as they have to", kept)?;
         if let Some(process) = app.gauges.process() {
             out.gauge("process_resident_bytes", "Memory of the process", process.resident_bytes as f64)?;
             let seconds = process.cpu.as_secs_f64();

@@ -23,14 +23,19 @@ use super::{
     series::{Reading, Sources},
 };
 
+/// What has to be waited for before the figures are read; it ends in time by itself.
+pub type Prepare = Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
+/// What watchers are told, from the time and the figures; called only while somebody watches.
+pub type Tell = Box<dyn Fn(i64, &[f32]) -> Bytes + Send + Sync>;
+
 /// What there is to look at, known once everything is started.
 pub struct Scene {
     /// The figures.
     pub sources: Sources,
-    /// What has to be waited for before the figures are read; it ends in time by itself.
-    pub prepare: Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
-    /// What watchers are told, from the time and the figures; called only while somebody watches.
-    pub tell: Box<dyn Fn(i64, &[f32]) -> Bytes + Send + Sync>,
+    /// Before the figures.
+    pub prepare: Prepare,
+    /// After them.
+    pub tell: Tell,
 }
 
 /// The figures of the last hours, and the latest look for those who watch.

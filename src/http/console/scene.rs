@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use actix_web::web::Bytes;
 use foryou_actors::{histogram::Spread, services::status::Probe};
 
-use super::{alarms::Alarms, status};
+use super::{alarms::raised, status};
 use crate::{
     app::App,
     config::BusKind,
@@ -21,9 +21,9 @@ pub fn scene(app: &Arc<App>) -> Scene {
     sessions(&mut sources, app);
     services(&mut sources, app.supervisor.probes());
     engines(&mut sources, app);
-    let (weak, alarms) = (Arc::downgrade(app), Alarms::new(app));
+    let weak = Arc::downgrade(app);
     let tell = move |at_ms, row: &[f32]| match weak.upgrade() {
-        Some(app) => tell(&app, &alarms, at_ms, row),
+        Some(app) => tell(&app, at_ms, row),
         None => Bytes::new(),
     };
     let asked = Arc::downgrade(app);
@@ -33,18 +33,19 @@ pub fn scene(app: &Arc<App>) -> Scene {
             if let Some(app) = app {
                 app.gauges.ask(&*app.bus, app.config.bus.kind == BusKind::Embedded).await;
                 app.feeds.freshness.forget();
+                app.objective.note();
             }
         })
     };
     Scene { sources, prepare: Box::new(prepare), tell: Box::new(tell) }
 }
 
-fn tell(app: &App, alarms: &Alarms, at_ms: i64, row: &[f32]) -> Bytes {
+fn tell(app: &App, at_ms: i64, row: &[f32]) -> Bytes {
     let look = status::Look {
         t: at_ms,
         values: row.iter().copied().map(shown).collect(),
         services: app.supervisor.probes().iter().map(status::Service::of).collect(),
-        alarms: alarms.raised(app),
+        alarms: raised(app),
         release: app.feeds.models.current().map(|serving| serving.release.manifest.id.clone()),
     };
     // Numbers and texts always turn into JSON.

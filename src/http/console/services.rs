@@ -17,6 +17,6 @@ pub async fn restart(app: Data<App>, request: HttpRequest) -> Result<HttpRespons
         true => Ok(()),
         false => Err(Problem::unknown("service", &name)),
     };
-    noted(&app, Deed { action: "service restart", on: &name }, done).await?;
+    noted(&app, &request, Deed { action: "service restart", on: &name }, done).await?;
     json(StatusCode::ACCEPTED, &json!({"service": name}))
 }
