@@ -27,10 +27,28 @@ macro_rules! assets {
 
 /// Every file below `web/`.
 static FILES: &[(&str, &[u8])] = &assets![
+    "console/api.js",
     "console/console.css",
     "console/index.html",
+    "console/live.js",
+    "console/login.js",
     "console/main.js",
+    "console/pages/actors.js",
+    "console/pages/audit.js",
+    "console/pages/feed.js",
+    "console/pages/freshness.js",
+    "console/pages/index.js",
+    "console/pages/models.js",
+    "console/pages/nodes.js",
+    "console/pages/people.js",
+    "console/pages/queues.js",
+    "console/pages/store.js",
+    "console/pages/training.js",
+    "console/ui.js",
     "shared/chart.css",
+    "shared/chart.js",
+    "shared/dom.js",
+    "shared/format.js",
     "shared/icon.svg",
     "shared/tokens.css",
 ];

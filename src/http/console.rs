@@ -31,6 +31,7 @@ pub fn routes(web: &mut ServiceConfig) {
     route(web, "/admin/api/releases", [(Method::GET, web::to(models::releases))]);
     route(web, "/admin/api/releases/{id}/activate", [(Method::POST, web::to(models::activate))]);
     route(web, "/admin/api/rollback", [(Method::POST, web::to(models::rollback))]);
+    route(web, "/admin/api/training", [(Method::GET, web::to(models::training))]);
     route(web, "/admin/api/index", [(Method::GET, web::to(models::index))]);
     route(web, "/admin/api/index/recall", [(Method::GET, web::to(models::measure))]);
     route(web, "/admin/api/store", [(Method::GET, web::to(engines::store))]);

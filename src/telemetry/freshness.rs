@@ -136,7 +136,7 @@ impl Freshness {
 #[cfg(test)]
 mod tests {
     use foryou_actors::{catalogue::Entry as Video, sessions::state::Incoming};
-    use foryou_schemas::Kind;
+    use foryou_schemas::{Kind, Timestamp};
 
     use super::*;
 
@@ -144,7 +144,15 @@ mod tests {
         session.apply(&Incoming {
             id: event_hash(event.as_str()),
             video: 0,
-            entry: Video::default(),
+            entry: Video {
+                creator: 0,
+                category: 0,
+                duration_ms: 9_000,
+                age_rating: 0,
+                live: true,
+                published_at: Timestamp::now(),
+                country: None,
+            },
             kind: Kind::Like,
             watch_ms: 0,
             at_ms: 1_700_000_000_000,

@@ -10,6 +10,7 @@ use crate::{
     error::Problem,
     http::{around::json, input::id},
     models::{ModelError, Releases, recall},
+    training::runs,
 };
 
 /// Work on the folder of releases, away from the async threads.
@@ -110,4 +111,12 @@ pub async fn measure(app: Data<App>) -> Result<HttpResponse, Problem> {
     });
     let measured = measured.await.map_err(Problem::internal)?.map_err(Problem::internal)?;
     json(StatusCode::OK, &json!({"at": Timestamp::now(), "measured": measured}))
+}
+
+/// `GET /admin/api/training`: the run under way, and those that ended.
+pub async fn training(app: Data<App>) -> Result<HttpResponse, Problem> {
+    let data = app.config.data.dir.clone();
+    let read = tokio::task::spawn_blocking(move || runs::read(&data)).await;
+    let (current, ended) = read.map_err(Problem::internal)?;
+    json(StatusCode::OK, &json!({"current": current, "runs": ended}))
 }

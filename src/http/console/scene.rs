@@ -70,7 +70,8 @@ fn feed(sources: &mut Sources, app: &Arc<App>) {
     let (whole, fell_back) = (counts.whole.clone(), counts.degraded_feeds.clone());
     sources.times("feed", move || whole.spread());
     sources.rate("feed.degraded", move || fell_back.get());
-    for (name, histogram) in counts.stages.iter().cloned() {
+    for (name, histogram) in &counts.stages {
+        let histogram = histogram.clone();
         sources.times(format!("feed.stage.{name}"), move || histogram.spread());
     }
     for source in &counts.sources {
@@ -79,10 +80,12 @@ fn feed(sources: &mut Sources, app: &Arc<App>) {
         sources.rate(format!("feed.served.{}", source.name), move || served.get());
         sources.rate(format!("feed.overran.{}", source.name), move || overran.get());
     }
-    for (name, counter) in counts.degraded.iter().cloned() {
+    for (name, counter) in &counts.degraded {
+        let counter = counter.clone();
         sources.rate(format!("feed.degraded.{name}"), move || counter.get());
     }
-    for (name, counter) in counts.filters.iter().cloned() {
+    for (name, counter) in &counts.filters {
+        let counter = counter.clone();
         sources.rate(format!("feed.removed.{name}"), move || counter.get());
     }
     for (name, part) in
