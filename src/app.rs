@@ -26,6 +26,7 @@ use foryou_actors::{
 use prometheus_client::metrics::counter::Counter;
 
 use crate::{
+    access::{self, Audit, Gate},
     clock::{Clock, Ids},
     config::{Config, threads},
     engines::Engines,
@@ -60,6 +61,10 @@ pub struct App {
     pub claims: Claims,
     /// Events that were accepted while the store could not say whether they are known.
     pub unchecked: Counter,
+    /// What requests are held against: who may do what.
+    pub gate: Data<Gate>,
+    /// Who did what.
+    pub audit: Audit,
     /// Makes feeds.
     pub feeds: Feeds,
     /// Which node holds whose session.
@@ -98,8 +103,12 @@ const DRAIN: Duration = Duration::from_secs(10);
 impl Application {
     /// Starts everything on engines that are open. `listener` is bound and takes connections from now on.
     pub async fn start_on(config: Config, listener: TcpListener, engines: Engines) -> anyhow::Result<Self> {
-        let Engines { store, bus, cluster, feed, membership, mut services } = engines;
+        let Engines { store, bus, access, audit, cluster, feed, membership, mut services } = engines;
         let (clock, ids, metrics) = (Clock::system(), Ids::unique(), Arc::new(Metrics::default()));
+        let ip = listener.local_addr()?.ip();
+        // First: what is refused should not have touched anything.
+        let gate = Gate::open(&config, ip, membership.is_alone(), access, clock.clone(), metrics.clone()).await?;
+        let (gate, audit) = (Data::new(gate), Audit::new(audit, clock.clone()));
         let live = Arc::new(Live::default());
         catalogue::load(store.as_ref(), &live).await?;
         // Ingest restores them too whenever it starts; here, so that no request is answered without them.
@@ -139,6 +148,7 @@ impl Application {
         };
         let (_ingest, ingest_service) = Ingest::new(ingest_settings, parts);
         services.extend([
+            access::refresh::service(gate.clone(), config.access.refresh_ms.millis()),
             writer_service,
             sweeper::service(sessions.clone()),
             subscriptions_service,
@@ -159,7 +169,7 @@ impl Application {
         if !membership.is_alone() {
             live.share();
             let every = config.cluster.statistics_ms.millis();
-            services.push(exchange::service(membership.clone(), live.clone(), store.clone(), every));
+            services.push(exchange::service(membership.clone(), live.clone(), store.clone(), every, gate.node_key()));
         }
         let supervisor = Supervisor::start(RestartPolicy::default(), services).await?;
         let feeds = Feeds {
@@ -189,6 +199,8 @@ impl Application {
             writer,
             claims,
             unchecked,
+            gate,
+            audit,
             feeds,
             membership,
             metrics,

@@ -1,5 +1,6 @@
 //! foryou: the real-time "For You" feed server. See `ARCHITECTURE.md` for the way of the data.
 
+pub mod access;
 pub mod app;
 pub mod bench;
 pub mod brokers;
