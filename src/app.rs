@@ -24,6 +24,7 @@ use foryou_actors::{
     tallies,
 };
 use prometheus_client::metrics::counter::Counter;
+use rustls::ClientConfig;
 
 use crate::{
     access::{self, Audit, Gate},
@@ -35,6 +36,7 @@ use crate::{
     http::{self, Claims},
     models::{IndexKeeper, Loading, Models, ReleaseLoader, Releases},
     telemetry::Metrics,
+    tls::{self, Certificate},
 };
 
 /// What every request handler reaches: the parts of the running engine.
@@ -65,6 +67,8 @@ pub struct App {
     pub gate: Data<Gate>,
     /// Who did what.
     pub audit: Audit,
+    /// How TLS is spoken with other nodes, where it is.
+    pub node_tls: Option<Arc<ClientConfig>>,
     /// Makes feeds.
     pub feeds: Feeds,
     /// Which node holds whose session.
@@ -97,6 +101,8 @@ pub struct Application {
     address: SocketAddr,
 }
 
+/// How often a changed certificate is looked for.
+const CERTIFICATE_EVERY: Duration = Duration::from_secs(2);
 /// How long services may take to finish what they took on.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -108,6 +114,10 @@ impl Application {
         let ip = listener.local_addr()?.ip();
         // First: what is refused should not have touched anything.
         let gate = Gate::open(&config, ip, membership.is_alone(), access, clock.clone(), metrics.clone()).await?;
+        let certificate = config.server.tls.is_on().then(|| Certificate::open(&config.server.tls)).transpose()?;
+        // What this node speaks, the others do, too.
+        let speaks_tls = !membership.is_alone() && certificate.is_some();
+        let node_tls = speaks_tls.then(|| tls::client(&config.cluster.ca, "cluster.ca")).transpose()?;
         let (gate, audit) = (Data::new(gate), Audit::new(audit, clock.clone()));
         let live = Arc::new(Live::default());
         catalogue::load(store.as_ref(), &live).await?;
@@ -163,13 +173,23 @@ impl Application {
             ),
             IndexKeeper::spec(models.clone(), live.clone()),
         ]);
+        if let Some(certificate) = &certificate {
+            services.push(tls::service(certificate.clone(), CERTIFICATE_EVERY));
+        }
         if let Some(feed) = feed {
             services.push(catalogue_feed::service(feed, catalogue.clone(), cluster, membership.name()));
         }
         if !membership.is_alone() {
             live.share();
             let every = config.cluster.statistics_ms.millis();
-            services.push(exchange::service(membership.clone(), live.clone(), store.clone(), every, gate.node_key()));
+            services.push(exchange::service(
+                membership.clone(),
+                live.clone(),
+                store.clone(),
+                every,
+                gate.node_key(),
+                node_tls.clone(),
+            ));
         }
         let supervisor = Supervisor::start(RestartPolicy::default(), services).await?;
         let feeds = Feeds {
@@ -201,13 +221,14 @@ impl Application {
             unchecked,
             gate,
             audit,
+            node_tls,
             feeds,
             membership,
             metrics,
             supervisor,
         });
         let address = listener.local_addr()?;
-        let server = http::serve(app.clone(), listener)?;
+        let server = http::serve(app.clone(), listener, certificate.as_ref())?;
         Ok(Self { app, server, address })
     }
 

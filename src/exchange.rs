@@ -17,6 +17,7 @@ use foryou_actors::{
 use foryou_schemas::Timestamp;
 use http_body_util::Full;
 use hyper::{Request, header::HOST};
+use rustls::ClientConfig;
 use tokio::time::Instant;
 
 use crate::{
@@ -37,6 +38,7 @@ pub fn service(
     store: Arc<dyn FeatureStore>,
     every: Duration,
     key: Option<Arc<NodeKey>>,
+    tls: Option<Arc<ClientConfig>>,
 ) -> ServiceSpec {
     ServiceSpec::new("statistics_exchange", move || Exchange {
         membership: membership.clone(),
@@ -44,7 +46,7 @@ pub fn service(
         store: store.clone(),
         every,
         key: key.clone(),
-        peers: Peers::default(),
+        peers: Peers::new(tls.clone()),
         known: HashMap::new(),
         takeovers: membership.takeovers(),
     })

@@ -9,6 +9,7 @@ mod health;
 mod history;
 pub mod input;
 mod items;
+pub mod login;
 mod metrics;
 mod patience;
 mod peers;
@@ -22,7 +23,7 @@ mod users;
 mod video;
 mod videos;
 
-use std::net::TcpListener;
+use std::{net::TcpListener, sync::Arc};
 
 use actix_web::{
     App as Web, HttpRequest, HttpServer, Responder, Route,
@@ -37,6 +38,7 @@ use crate::{
     app::App,
     config,
     error::Problem,
+    tls::Certificate,
 };
 use around::InFlight;
 pub use claims::Claims;
@@ -47,8 +49,8 @@ use table::Table;
 
 /// Serves `app` on `listener` until the server's handle is told to stop; then requests at work are finished first.
 ///
-/// Await the result to run it. Signals are the caller's.
-pub fn serve(app: Data<App>, listener: TcpListener) -> std::io::Result<Server> {
+/// With a certificate it speaks TLS. Await the result to run it. Signals are the caller's.
+pub fn serve(app: Data<App>, listener: TcpListener, certificate: Option<&Arc<Certificate>>) -> anyhow::Result<Server> {
     let settings = app.config.server.clone();
     let in_flight = InFlight::new(settings.max_in_flight.count());
     let seen = in_flight.clone();
@@ -59,7 +61,7 @@ pub fn serve(app: Data<App>, listener: TcpListener) -> std::io::Result<Server> {
     let server = HttpServer::new(move || {
         Web::new()
             // One for each worker.
-            .app_data(Data::new(Forwarder::new(app.membership.name(), &app.gate, app.clock.clone(), &app.metrics)))
+            .app_data(Data::new(Forwarder::new(&app)))
             .app_data(app.clone())
             .app_data(app.gate.clone())
             .app_data(metrics.clone())
@@ -75,15 +77,18 @@ pub fn serve(app: Data<App>, listener: TcpListener) -> std::io::Result<Server> {
             .default_service(web::to(no_route))
     });
     let keep_alive = settings.keep_alive_s.seconds();
-    Ok(server
+    let server = server
         .workers(config::threads(settings.workers.count()))
         .max_connections(settings.max_connections.count())
         .client_request_timeout(settings.head_timeout_ms.millis())
         .keep_alive(if keep_alive.is_zero() { actix_web::http::KeepAlive::Disabled } else { keep_alive.into() })
         .shutdown_timeout(settings.drain_s.get().into())
-        .disable_signals()
-        .listen(listener)?
-        .run())
+        .disable_signals();
+    let server = match certificate {
+        None => server.listen(listener)?,
+        Some(certificate) => server.listen_rustls_0_23(listener, certificate.server()?)?,
+    };
+    Ok(server.run())
 }
 
 /// Every route, with who may use it.
@@ -118,6 +123,9 @@ fn routes(web: &mut Table) {
     route(web, tallies::PATH, [(Method::GET, Nodes, web::to(tallies::get))]);
     route(web, "/healthz", [(Method::GET, Open, web::to(health::healthz))]);
     route(web, "/readyz", [(Method::GET, Open, web::to(health::readyz))]);
+    route(web, login::LOGIN, [(Method::GET, Open, web::to(login::get)), (Method::POST, Open, web::to(login::post))]);
+    route(web, login::LOGOUT, [(Method::POST, Access::Admin, web::to(login::logout))]);
+    route(web, login::STYLE, [(Method::GET, Open, web::to(login::style))]);
     route(web, "/metrics", [(Method::GET, Metrics, web::to(metrics::get))]);
 }
 

@@ -17,5 +17,6 @@ pub mod import;
 pub mod models;
 pub mod stores;
 pub mod telemetry;
+pub mod tls;
 pub mod training;
 pub mod window;

@@ -93,6 +93,11 @@ impl Admins {
         self.admins.is_empty()
     }
 
+    /// Whether somebody of this name may log in.
+    pub fn has(&self, name: &str) -> bool {
+        self.admins.iter().any(|admin| &*admin.name == name)
+    }
+
     /// How long a session lasts.
     pub fn lasts(&self) -> Duration {
         self.lasts

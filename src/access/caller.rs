@@ -8,7 +8,7 @@ use std::{
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload};
 use foryou_schemas::{Timestamp, UserId};
 
-use super::Scopes;
+use super::{Scopes, admins::Session};
 use crate::error::Problem;
 
 /// Who sent a request. Routes take it as an argument.
@@ -26,12 +26,7 @@ pub enum Caller {
     /// A person.
     Person(Arc<Person>),
     /// Somebody at the console.
-    Admin {
-        /// The login.
-        name: Arc<str>,
-        /// What a form or a script has to show with every change, in the header `x-csrf-token`.
-        csrf: Arc<str>,
-    },
+    Admin(Arc<Session>),
     /// Another node, for itself.
     Node {
         /// Its name.
@@ -62,13 +57,21 @@ impl Caller {
         }
     }
 
+    /// What a page of the console has to send with every change, in the header `x-csrf-token`; none where nobody is logged in.
+    pub fn csrf(&self) -> Option<&str> {
+        match self {
+            Self::Admin(session) => Some(&session.csrf),
+            _ => None,
+        }
+    }
+
     /// The caller in a log or an audit line; never a secret.
     pub fn named(&self) -> String {
         match self {
             Self::Anyone => "anyone".to_owned(),
             Self::Key { id, .. } => format!("key {id}"),
             Self::Person(person) => format!("person {}", person.user),
-            Self::Admin { name, .. } => format!("admin {name}"),
+            Self::Admin(session) => format!("admin {}", session.name),
             Self::Node { name } => format!("node {name}"),
         }
     }

@@ -32,9 +32,9 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// The name of the console's cookie, and what browsers hold to where it goes over TLS only.
-const COOKIE: &str = "foryou-admin";
-const SECURE_COOKIE: &str = "__Host-foryou-admin";
+/// The names of the console's cookies, and those that browsers take over TLS only.
+const COOKIES: (&str, &str) = ("foryou-admin", "foryou-csrf");
+const SECURE_COOKIES: (&str, &str) = ("__Host-foryou-admin", "__Host-foryou-csrf");
 /// The header in which a change at the console shows that it comes from there.
 const CSRF: &str = "x-csrf-token";
 
@@ -132,7 +132,7 @@ impl Gate {
     }
 
     fn look(&self, request: &HttpRequest, access: Access) -> Result<Caller, Refusal> {
-        if let Some(caller) = self.from_node(request, access)? {
+        if let Some(caller) = self.node_word(request, access)? {
             return Ok(caller);
         }
         match access {
@@ -154,7 +154,7 @@ impl Gate {
     }
 
     /// Who a request comes from that another node sent; it has been checked there.
-    fn from_node(&self, request: &HttpRequest, access: Access) -> Result<Option<Caller>, Refusal> {
+    fn node_word(&self, request: &HttpRequest, access: Access) -> Result<Option<Caller>, Refusal> {
         let claims =
             request.headers().contains_key(nodes::NODE_AUTH) || request.headers().contains_key(nodes::FORWARDED);
         let Some(key) = &self.node_key else {
@@ -166,9 +166,11 @@ impl Gate {
         }
         let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
         let caller = key.caller(request.headers(), request.method().as_str(), target, self.clock.now());
-        match caller.ok_or(Refusal::Node)? {
-            Caller::Node { .. } if access != Access::Nodes => Err(Refusal::Node),
-            caller => Ok(Some(caller)),
+        let caller = caller.ok_or(Refusal::Node)?;
+        // A node asks some things for itself, and everything else for somebody.
+        match matches!(caller, Caller::Node { .. }) == (access == Access::Nodes) {
+            true => Ok(Some(caller)),
+            false => Err(Refusal::Node),
         }
     }
 
@@ -189,10 +191,11 @@ impl Gate {
             && let Some(session) = self.session(request)
         {
             let shown = |csrf: &header::HeaderValue| csrf.to_str().is_ok_and(|csrf| session.shown(csrf));
-            if !is_read(request) && !(origin::same_origin(request) && request.headers().get(CSRF).is_some_and(shown)) {
+            let ours = || origin::same_origin(request) && request.headers().get(CSRF).is_some_and(shown);
+            if !(is_read(request) || ours()) {
                 return Err(Refusal::Foreign);
             }
-            return Ok(Caller::Admin { name: session.name, csrf: session.csrf });
+            return Ok(Caller::Admin(session.into()));
         }
         Err(Refusal::Nobody)
     }
@@ -219,7 +222,8 @@ impl Gate {
     pub fn still_good(&self, caller: &Caller) -> bool {
         let now = self.clock.now();
         match caller {
-            Caller::Anyone | Caller::Node { .. } | Caller::Admin { .. } => true,
+            Caller::Anyone | Caller::Node { .. } => true,
+            Caller::Admin(session) => session.until > now && !self.keys.has_ended(&session.id),
             Caller::Key { id, .. } => self.keys.is_good(id, now),
             Caller::Person(person) => person.until > now,
         }
@@ -227,7 +231,7 @@ impl Gate {
 
     /// The console session of a request, if it has one that is good.
     pub fn session(&self, request: &HttpRequest) -> Option<Session> {
-        let session = self.admins.session(cookie(request, self.cookie_name())?, self.clock.now())?;
+        let session = self.admins.session(cookie(request, self.cookie_names().0)?, self.clock.now())?;
         (!self.keys.has_ended(&session.id)).then_some(session)
     }
 
@@ -236,9 +240,9 @@ impl Gate {
         self.admins.begin(name, self.clock.now())
     }
 
-    /// The name of the console's cookie.
-    pub fn cookie_name(&self) -> &'static str {
-        if self.secure_cookie { SECURE_COOKIE } else { COOKIE }
+    /// The names of the console's cookies: the session, and what a script shows with every change.
+    pub fn cookie_names(&self) -> (&'static str, &'static str) {
+        if self.secure_cookie { SECURE_COOKIES } else { COOKIES }
     }
 
     /// Whether cookies go over TLS only.
@@ -289,7 +293,7 @@ fn permit(caller: &Caller, request: &HttpRequest, access: Access) -> Result<(), 
     match (caller, access) {
         (Caller::Key { scopes, .. }, _) if wants.iter().any(|scope| scopes.has(*scope)) => Ok(()),
         (Caller::Key { .. }, _) => Err(Refusal::Scope(wants)),
-        (Caller::Admin { .. }, Access::Admin | Access::Metrics) => Ok(()),
+        (Caller::Admin(_), Access::Admin | Access::Metrics) => Ok(()),
         (Caller::Person(_), Access::Person(_)) => Ok(()),
         (Caller::Person(person), Access::Own(_)) => match input::id(request, UserId::new) {
             Ok(user) if user == person.user => Ok(()),

@@ -13,7 +13,7 @@ use actix_web::{
 };
 
 use super::{Access, Gate};
-use crate::error::Problem;
+use crate::{error::Problem, http::login};
 
 /// What each method of one path asks for.
 pub type Declared = Rc<[(Method, Access)]>;
@@ -37,6 +37,9 @@ pub async fn guard(
             request.extensions_mut().insert(caller);
             Ok(next.call(request).await?.map_into_boxed_body())
         }
-        Err(problem) => Ok(request.into_response(HttpResponse::from_error(problem))),
+        Err(problem) => {
+            let form = if *access == Access::Admin { login::instead(request.request(), &problem) } else { None };
+            Ok(request.into_response(form.unwrap_or_else(|| HttpResponse::from_error(problem))))
+        }
     }
 }

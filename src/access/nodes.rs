@@ -9,6 +9,7 @@ use foryou_schemas::{Timestamp, UserId};
 
 use super::{
     Caller, Scope,
+    admins::Session,
     caller::Person,
     random::{hex, unhex},
 };
@@ -76,7 +77,7 @@ fn encode(caller: &Caller) -> String {
         Caller::Key { id, scopes } => format!("key {id} {}", scopes.names().join(",")),
         // Hexadecimal, since ids hold what a header does not.
         Caller::Person(person) => format!("person {} {}", person.until.millis(), hex(person.user.as_str().as_bytes())),
-        Caller::Admin { name, .. } => format!("admin {name}"),
+        Caller::Admin(session) => format!("admin {} {} {}", session.name, session.id, session.until.millis()),
         Caller::Node { .. } => "node".to_owned(),
     }
 }
@@ -98,7 +99,11 @@ fn decode(text: &str, node: &str) -> Option<Caller> {
             let user = UserId::new(String::from_utf8(bytes).ok()?).ok()?;
             Caller::Person(Person { user, until }.into())
         }
-        "admin" => Caller::Admin { name: words.next()?.into(), csrf: "".into() },
+        "admin" => {
+            let (name, id) = (words.next()?.into(), words.next()?.into());
+            let until = Timestamp::from_millis(words.next()?.parse().ok()?)?;
+            Caller::Admin(Session { name, id, until, csrf: "".into() }.into())
+        }
         "node" => Caller::Node { name: node.into() },
         _ => return None,
     })
@@ -135,7 +140,7 @@ mod tests {
             Caller::Key { id: "k1".into(), scopes: Scope::ALL.into_iter().collect() },
             Caller::Key { id: "k1".into(), scopes: Scopes::default() },
             Caller::Person(Person { user, until: now() }.into()),
-            Caller::Admin { name: "anna".into(), csrf: "".into() },
+            Caller::Admin(Session { name: "anna".into(), id: "7".into(), until: now(), csrf: "".into() }.into()),
             Caller::Node { name: "node a:80".into() },
         ] {
             let signed = key("s3cret").sign("node a:80", "GET", "/v1/x?y=1", &caller, now());

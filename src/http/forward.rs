@@ -31,13 +31,13 @@ use super::{
 };
 use crate::{
     access::{
-        Caller, Gate,
+        Caller,
         nodes::{self, NodeKey},
     },
     app::App,
     clock::Clock,
     error::Problem,
-    telemetry::{Histogram, Metrics},
+    telemetry::Histogram,
 };
 
 /// Says that a request was passed on, and by whom: it is not passed on again.
@@ -165,13 +165,14 @@ enum Failed {
 }
 
 impl Forwarder {
-    /// For a node of this name.
-    pub fn new(name: &str, gate: &Gate, clock: Clock, metrics: &Metrics) -> Self {
+    /// For a worker of this server.
+    pub fn new(app: &App) -> Self {
+        let metrics = &app.metrics;
         Self {
-            peers: Peers::default(),
-            me: HeaderValue::from_str(name).unwrap_or(HeaderValue::from_static("a-node")),
-            key: gate.node_key(),
-            clock,
+            peers: Peers::new(app.node_tls.clone()),
+            me: HeaderValue::from_str(app.membership.name()).unwrap_or(HeaderValue::from_static("a-node")),
+            key: app.gate.node_key(),
+            clock: app.clock.clone(),
             answered: metrics.forward("answered"),
             failed: metrics.forward("failed"),
         }
