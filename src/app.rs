@@ -25,8 +25,10 @@ use foryou_actors::{
 };
 use foryou_schemas::Timestamp;
 use prometheus_client::metrics::counter::Counter;
+use rustls::ClientConfig;
 
 use crate::{
+    access::{self, Audit, Gate},
     clock::{Clock, Ids},
     config::{Config, threads},
     engines::Engines,
@@ -36,6 +38,7 @@ use crate::{
     models::{IndexKeeper, Loading, Models, ReleaseLoader, Releases},
     stores::timed::{StoreCounts, TimedStore},
     telemetry::{EngineFigures, Freshness, Gauges, Metrics, Objective, Observatory},
+    tls::{self, Certificate},
 };
 
 /// What every request handler reaches: the parts of the running engine.
@@ -66,6 +69,12 @@ pub struct App {
     pub events: EventCounts,
     /// Events that were accepted while the store could not say whether they are known.
     pub unchecked: Counter,
+    /// What requests are held against: who may do what.
+    pub gate: Data<Gate>,
+    /// Who did what.
+    pub audit: Audit,
+    /// How TLS is spoken with other nodes, where it is.
+    pub node_tls: Option<Arc<ClientConfig>>,
     /// Makes feeds.
     pub feeds: Feeds,
     /// Which node holds whose session.
@@ -112,14 +121,24 @@ pub struct Application {
     address: SocketAddr,
 }
 
+/// How often a changed certificate is looked for.
+const CERTIFICATE_EVERY: Duration = Duration::from_secs(2);
 /// How long services may take to finish what they took on.
 const DRAIN: Duration = Duration::from_secs(10);
 
 impl Application {
     /// Starts everything on engines that are open. `listener` is bound and takes connections from now on.
     pub async fn start_on(config: Config, listener: TcpListener, engines: Engines) -> anyhow::Result<Self> {
-        let Engines { store, bus, cluster, feed, membership, mut services } = engines;
+        let Engines { store, bus, access, audit, cluster, feed, membership, mut services } = engines;
         let (clock, ids, metrics) = (Clock::system(), Ids::unique(), Arc::new(Metrics::default()));
+        let ip = listener.local_addr()?.ip();
+        // First: what is refused should not have touched anything.
+        let gate = Gate::open(&config, ip, membership.is_alone(), access, clock.clone(), metrics.clone()).await?;
+        let certificate = config.server.tls.is_on().then(|| Certificate::open(&config.server.tls)).transpose()?;
+        // What this node speaks, the others do, too.
+        let speaks_tls = !membership.is_alone() && certificate.is_some();
+        let node_tls = speaks_tls.then(|| tls::client(&config.cluster.ca, "cluster.ca")).transpose()?;
+        let (gate, audit) = (Data::new(gate), Audit::new(audit, clock.clone()));
         let store_counts = StoreCounts::new(&metrics);
         let store: Arc<dyn FeatureStore> = Arc::new(TimedStore::new(store, store_counts.clone()));
         let live = Arc::new(Live::default());
@@ -163,6 +182,7 @@ impl Application {
         let (releases, observatory) =
             (Releases::new(&config.data.dir), Observatory::new(config.console.listeners.count()));
         services.extend([
+            access::refresh::service(gate.clone(), config.access.refresh_ms.millis()),
             writer_service,
             sweeper::service(sessions.clone()),
             subscriptions_service,
@@ -178,13 +198,23 @@ impl Application {
             IndexKeeper::spec(models.clone(), live.clone()),
             observatory.service(),
         ]);
+        if let Some(certificate) = &certificate {
+            services.push(tls::service(certificate.clone(), CERTIFICATE_EVERY));
+        }
         if let Some(feed) = feed {
             services.push(catalogue_feed::service(feed, catalogue.clone(), cluster, membership.name()));
         }
         if !membership.is_alone() {
             live.share();
             let every = config.cluster.statistics_ms.millis();
-            services.push(exchange::service(membership.clone(), live.clone(), store.clone(), every));
+            services.push(exchange::service(
+                membership.clone(),
+                live.clone(),
+                store.clone(),
+                every,
+                gate.node_key(),
+                node_tls.clone(),
+            ));
         }
         let supervisor = Supervisor::start(RestartPolicy::default(), services).await?;
         let feeds = Feeds {
@@ -219,6 +249,9 @@ impl Application {
             claims,
             events,
             unchecked,
+            gate,
+            audit,
+            node_tls,
             feeds,
             membership,
             ingest,
@@ -234,7 +267,7 @@ impl Application {
         app.metrics.collected(EngineFigures(Arc::downgrade(&app)));
         app.observatory.begin(console::scene(&app));
         let address = listener.local_addr()?;
-        let server = http::serve(app.clone(), listener)?;
+        let server = http::serve(app.clone(), listener, certificate.as_ref())?;
         Ok(Self { app, server, address })
     }
 

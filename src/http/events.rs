@@ -12,18 +12,19 @@ use super::{
     input::Body,
     results::{Outcome, Status, answer},
 };
-use crate::{app::App, clock::Ids, error::Problem, telemetry::Metrics};
+use crate::{access::Caller, app::App, clock::Ids, error::Problem, telemetry::Metrics};
 
 /// Validates, keeps out what is known already, publishes the rest, and answers when that is durable.
-pub async fn post(app: Data<App>, Body(body): Body) -> Result<HttpResponse, Problem> {
+pub async fn post(app: Data<App>, caller: Caller, Body(body): Body) -> Result<HttpResponse, Problem> {
     let now = app.clock.now();
     let batch = Object::parse(&body)?.raw("events").is_some();
     if !batch {
         let parsed = Parsed::read(&body, now, &app.ids, &app.live.catalogue())?;
+        own(&caller, &parsed)?;
         return answer("events", &accept(&app, vec![Ok(parsed)]).await?);
     }
     let elements = object::batch(&body, "events", MAX_BATCH)?;
-    let parsed = {
+    let parsed: Vec<_> = {
         let catalogue = app.live.catalogue();
         let read = |element: &&RawValue| {
             Parsed::read(element.get().as_bytes(), now, &app.ids, &catalogue)
@@ -31,6 +32,7 @@ pub async fn post(app: Data<App>, Body(body): Body) -> Result<HttpResponse, Prob
         };
         elements.iter().map(read).collect()
     };
+    parsed.iter().flatten().try_for_each(|parsed| own(&caller, parsed))?;
     answer("events", &accept(&app, parsed).await?)
 }
 
@@ -61,6 +63,16 @@ impl EventCounts {
                 Status::Duplicate => self.duplicate.inc(),
                 Status::Rejected => self.rejected.inc(),
             };
+        }
+    }
+}
+
+/// Whether the caller may say this: people only of themselves.
+fn own(caller: &Caller, parsed: &Parsed) -> Result<(), Problem> {
+    match caller.may_act_for(&parsed.event.user) {
+        true => Ok(()),
+        false => {
+            Err(Problem::forbidden("An event's user is another than the token's; people send their own events only."))
         }
     }
 }

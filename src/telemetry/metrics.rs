@@ -38,6 +38,7 @@ pub struct Metrics {
     store: Family<Label, Histogram, Latency>,
     store_failed: Family<Label, Counter>,
     events: Family<Label, Counter>,
+    refused: Family<Label, Counter>,
 }
 
 impl Default for Metrics {
@@ -46,7 +47,7 @@ impl Default for Metrics {
         let requests = Family::new_with_constructor(Latency);
         let stages = Family::new_with_constructor(Latency);
         let (degraded, candidates) = (Family::default(), Family::default());
-        let (removed, overran) = (Family::default(), Family::default());
+        let (removed, overran, refused) = (Family::default(), Family::default(), Family::default());
         let forwards = Family::new_with_constructor(Latency);
         registry.register("http_request_seconds", "Requests by route and status", requests.clone());
         let (answers, served) = (Family::default(), Family::default());
@@ -67,6 +68,7 @@ impl Default for Metrics {
         registry.register("feed_removed", "Videos that each filter removed", removed.clone());
         registry.register("feed_overran", "Feeds in which a source took longer than it may", overran.clone());
         registry.register("forward_seconds", "Requests passed on to another node, by outcome", forwards.clone());
+        registry.register("access_refused", "Requests that were not let in, by reason", refused.clone());
         Self {
             registry: Mutex::new(registry),
             requests,
@@ -81,6 +83,7 @@ impl Default for Metrics {
             store,
             store_failed,
             events,
+            refused,
         }
     }
 }
@@ -121,6 +124,11 @@ impl Metrics {
     /// The histogram of requests that were passed on to another node, with one outcome.
     pub fn forward(&self, outcome: &'static str) -> Histogram {
         self.forwards.get_or_create_owned(&[("outcome", outcome)])
+    }
+
+    /// How often requests were not let in for one reason.
+    pub fn refused(&self, reason: &'static str) -> Counter {
+        self.refused.get_or_create_owned(&[("reason", reason)])
     }
 
     /// A new counter.

@@ -9,6 +9,7 @@ use futures_util::{StreamExt, stream};
 use serde_json::json;
 
 use crate::{
+    access::Caller,
     app::App,
     error::Problem,
     http::{around::json, input::Query},
@@ -16,13 +17,15 @@ use crate::{
 };
 
 /// `GET /admin/api/start`: names of the figures, and what does not change while the server runs.
-pub async fn start(app: Data<App>) -> Result<HttpResponse, Problem> {
+pub async fn start(app: Data<App>, caller: Caller) -> Result<HttpResponse, Problem> {
     let names = app.observatory.history().map(|history| history.names().to_vec()).unwrap_or_default();
     let settings = &app.config;
     json(
         StatusCode::OK,
         &json!({
             "figures": names,
+            "caller": caller.named(),
+            "csrf": caller.csrf(),
             "node": app.membership.name(),
             "alone": app.membership.is_alone(),
             "version": env!("CARGO_PKG_VERSION"),

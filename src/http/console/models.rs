@@ -4,8 +4,9 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use foryou_schemas::Timestamp;
 use serde_json::{Value, json};
 
-use super::audit::{Deed, noted};
+use super::audit::noted;
 use crate::{
+    access::Caller,
     app::App,
     error::Problem,
     http::{around::json, input::id},
@@ -47,19 +48,19 @@ pub async fn releases(app: Data<App>) -> Result<HttpResponse, Problem> {
 }
 
 /// `POST /admin/api/releases/{id}/activate`: servers swap to it within a second or two.
-pub async fn activate(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn activate(app: Data<App>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let release = id(&request, Ok)?;
     let name = release.clone();
     let done = on_releases(&app, move |releases| releases.activate(&name)).await;
-    noted(&app, &request, Deed { action: "release activate", on: &release }, done).await?;
+    noted(&app, &caller, &request, ("release activate", &release), done).await?;
     json(StatusCode::OK, &json!({"release": release}))
 }
 
 /// `POST /admin/api/rollback`: back to the release that was live before.
-pub async fn rollback(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+pub async fn rollback(app: Data<App>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let done = on_releases(&app, Releases::rollback).await;
     let on = done.as_ref().map_or("", String::as_str).to_owned();
-    let release = noted(&app, &request, Deed { action: "release rollback", on: &on }, done).await?;
+    let release = noted(&app, &caller, &request, ("release rollback", &on), done).await?;
     json(StatusCode::OK, &json!({"release": release}))
 }
 
