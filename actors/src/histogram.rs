@@ -86,14 +86,16 @@ impl Spread {
         None
     }
 
-    /// The same with every `n`-th bound only, the last one in any case.
+    /// The same with every `n`-th bound only, from the first one on, and the last one in any case.
     #[must_use]
     pub fn coarser(&self, n: usize) -> Coarse {
-        let n = n.max(1);
-        let (mut bounds_s, mut counts) = (Vec::new(), Vec::new());
-        for (bounds, these) in self.bounds_s.chunks(n).zip(self.counts.chunks(n)) {
-            bounds_s.extend(bounds.last());
-            counts.push(these.iter().take(bounds.len()).sum());
+        let (mut bounds_s, mut counts, mut below) = (Vec::new(), Vec::new(), 0);
+        for (place, (bound, count)) in self.bounds_s.iter().zip(&self.counts).enumerate() {
+            below += count;
+            if place % n.max(1) == 0 || place + 1 == self.bounds_s.len() {
+                bounds_s.push(*bound);
+                counts.push(std::mem::take(&mut below));
+            }
         }
         counts.push(self.counts.iter().skip(self.bounds_s.len()).sum());
         Coarse { bounds_s, counts, sum_s: self.sum_s }
@@ -135,7 +137,7 @@ mod tests {
         assert_eq!((window.count(), window.quantile(0.5)), (10, Some(0.1)));
         assert!((window.sum_s - 30.0).abs() < 1e-6);
         let coarse = histogram.spread().coarser(2);
-        assert_eq!((coarse.bounds_s, coarse.counts), (vec![0.01, 0.1], vec![10, 0, 10]));
+        assert_eq!((coarse.bounds_s, coarse.counts), (vec![0.001, 0.1], vec![0, 10, 10]));
         assert_eq!((histogram.spread().above(0.1), histogram.spread().above(0.01), first.above(0.001)), (10, 10, 10));
     }
 }

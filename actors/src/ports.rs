@@ -8,4 +8,5 @@ pub mod catalogue;
 pub mod cluster;
 #[cfg(feature = "contract")]
 pub mod contract;
+pub mod quarantine;
 pub mod store;

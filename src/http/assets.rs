@@ -31,7 +31,6 @@ static FILES: &[(&str, &[u8])] = &assets![
     "console/console.css",
     "console/index.html",
     "console/live.js",
-    "console/login.js",
     "console/main.js",
     "console/pages/actors.js",
     "console/pages/audit.js",

@@ -7,6 +7,7 @@ mod feeds;
 mod live;
 mod models;
 mod people;
+mod quarantine;
 mod scene;
 mod services;
 mod status;
@@ -24,6 +25,9 @@ pub fn routes(web: &mut Table) {
     route(web, "/admin/api/live", [(Method::GET, Admin, web::to(live::live))]);
     route(web, "/admin/api/services/{id}/restart", [(Method::POST, Admin, web::to(services::restart))]);
     route(web, "/admin/api/audit", [(Method::GET, Admin, web::to(audit::get))]);
+    route(web, "/admin/api/quarantine", [(Method::GET, Admin, web::to(quarantine::list))]);
+    route(web, "/admin/api/quarantine/{id}/replay", [(Method::POST, Admin, web::to(quarantine::replay))]);
+    route(web, "/admin/api/quarantine/{id}/discard", [(Method::POST, Admin, web::to(quarantine::discard))]);
     route(web, "/admin/api/sessions", [(Method::GET, Admin, web::to(people::sessions))]);
     about_person(web, "/admin/api/people/{id}", [(Method::GET, Admin, web::to(people::person))]);
     about_person(web, "/admin/api/people/{id}/feed", [(Method::GET, Admin, web::to(feeds::inspect))]);

@@ -68,8 +68,7 @@ impl EncodeMetric for Histogram {
 
 /// Writes counts by bucket as a histogram; there is one more than bounds.
 pub fn encode(bounds_s: &[f64], counts: &[u64], sum_s: f64, mut encoder: MetricEncoder<'_>) -> std::fmt::Result {
-    // The library writes the largest float as infinity.
-    let bounds = bounds_s.iter().copied().chain([f64::MAX]);
+    let bounds = bounds_s.iter().copied().chain([f64::INFINITY]);
     let buckets: Vec<(f64, u64)> = bounds.zip(counts.iter().copied()).collect();
     encoder.encode_histogram::<NoLabelSet>(sum_s, counts.iter().sum(), &buckets, None)
 }

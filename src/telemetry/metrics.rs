@@ -238,6 +238,7 @@ mod tests {
             r#"foryou_http_request_seconds_count{method="GET",route="/v1/users/{id}",status="200"} 1"#,
             r#"foryou_http_request_seconds_bucket{le="0.0005",method="GET",route="/v1/users/{id}",status="200"} 0"#,
             r#"foryou_feed_stage_seconds_count{stage="ranker"} 1"#,
+            r#"foryou_feed_stage_seconds_bucket{le="+Inf",stage="ranker"} 1"#,
             r#"foryou_feed_degraded_total{stage="ranker"} 1"#,
             "foryou_imported_total 3",
             "foryou_sessions 7.0",

@@ -1,12 +1,10 @@
 // The shell: navigation, routes, shortcuts, theme, alarms. Pages are in pages/.
 
-import { clear, h, text } from "/assets/shared/dom.js";
-import { duration } from "/assets/shared/format.js";
+import { clear, h } from "/assets/shared/dom.js";
 import { TimeChart } from "/assets/shared/chart.js";
-import { get } from "./api.js";
+import { get, post, showing } from "./api.js";
 import { Live } from "./live.js";
 import { badge, button, link, problem } from "./ui.js";
-import { login } from "./login.js";
 import actors from "./pages/actors.js";
 import audit from "./pages/audit.js";
 import feed from "./pages/feed.js";
@@ -49,6 +47,7 @@ function shell() {
     h("header.top", link("/admin/actors", h("span.mark", { "aria-hidden": "true" }), h("span", "foryou"), h("span.node", start.node)),
       h("div.tools", release, connection, spans,
         h("button.icon", { type: "button", "aria-label": "Switch between dark and light", title: "Dark or light (d)", onclick: theme }, "◐"),
+        start.csrf ? h("button.quiet", { type: "button", title: start.caller, onclick: logout }, "Log out") : null,
         h("button.icon", { type: "button", "aria-label": "Keyboard shortcuts", title: "Shortcuts (?)", onclick: help }, "?"))),
     nav, h("div.body", alarms, main));
   document.getElementById("app").removeAttribute("aria-busy");
@@ -144,6 +143,11 @@ function theme() {
   localStorage.setItem("foryou-theme", document.documentElement.dataset.theme);
 }
 
+async function logout() {
+  await post("/admin/logout").catch(() => {});
+  location.assign("/admin/login");
+}
+
 function help() {
   if (document.querySelector("dialog.help")) return;
   const rows = [...ALL.values()].map(({ key, name }) => [["g", key], name]);
@@ -180,10 +184,10 @@ async function begin() {
   } catch (error) {
     const app = document.getElementById("app");
     app.removeAttribute("aria-busy");
-    if (error.status === 401) return login(app, begin);
     clear(app, h("main.alone", { id: "main" }, h("h1", "foryou console"), problem(error), button("Try again", () => location.reload(), "primary")));
     return;
   }
+  showing(start.csrf);
   live = new Live(start.figures);
   shell();
   setSpan(600);
@@ -200,11 +204,9 @@ async function begin() {
   document.addEventListener("keydown", keys);
   window.addEventListener("popstate", () => go(location.pathname, false));
   window.addEventListener("foryou:go", (event) => go(event.detail));
-  window.addEventListener("foryou:login", () => location.reload());
   // Longer spans are fetched again now and then.
   setInterval(() => { if (state.span > 600 && !document.hidden) fillCharts(); }, 10_000);
   go(location.pathname, false);
 }
 
-void text; void duration;
 begin();

@@ -17,12 +17,14 @@ export const wide = (element) => { element.classList.add("wide"); return element
 // A row of figures: [{label, value(), hint, tone()}]; update() reads them again.
 export function figures(list) {
   const cells = list.map((figure) => {
-    const value = h("dd"), hint = h("span.hint");
-    return { figure, value, hint, element: h("div.figure", h("dt", figure.label), value, hint) };
+    const value = h("span.value"), hint = h("span.hint");
+    return { figure, value, hint, element: h("div.figure", h("dt", figure.label), h("dd", value, hint)) };
   });
   const element = h("dl.figures", cells.map((cell) => cell.element));
   const update = () => cells.forEach(({ figure, value, hint, element: cell }) => {
-    text(value, figure.value());
+    const now = figure.value();
+    value.classList.toggle("long", now.length > 12);
+    text(value, now);
     text(hint, typeof figure.hint === "function" ? figure.hint() : figure.hint ?? "");
     cell.dataset.tone = figure.tone?.() ?? "";
   });
@@ -39,9 +41,9 @@ export function badge(word, tone = TONES[word] ?? "plain") {
 
 // A table whose rows stay in place while their cells change. columns: [{head, cell(row) → text | node, number, key}]
 export function table(caption, columns, options = {}) {
-  const body = h("tbody");
-  const element = h("div.table", { tabindex: "0", role: "region", "aria-label": caption }, h("table", h("caption.visually-hidden", caption),
-    h("thead", h("tr", columns.map((column) => h(`th${column.number ? ".number" : ""}`, { scope: "col" }, column.head)))), body));
+  const body = h("tbody", h("tr", h("td.empty", { colspan: columns.length }, "…")));
+  const element = h("div.table", { tabindex: "0", role: "region", "aria-label": `${caption}, table` }, h("table", h("caption.visually-hidden", caption),
+    h("thead", h("tr", columns.map((column) => h(`th${column.number ? ".number" : ""}`, { scope: "col" }, column.head || h("span.visually-hidden", "Actions"))))), body));
   const rows = new Map();
   const set = (list) => {
     if (!list.length) {

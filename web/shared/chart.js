@@ -6,6 +6,7 @@ import { clock, digits } from "./format.js";
 
 const MARGIN = { top: 10, right: 12, bottom: 24, left: 54 };
 const COLOURS = 8;
+const brief = (value) => digits(Number(value.toPrecision(3)), 3).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
 
 // Round numbers that cover 0..max, about `count` of them.
 export function ticks(max, count = 4) {
@@ -16,6 +17,20 @@ export function ticks(max, count = 4) {
   const out = [];
   for (let n = 0; n * step < max + step * 0.999; n += 1) out.push(Number((n * step).toPrecision(12)));
   return out;
+}
+
+// Ticks have as many decimals as their step needs, no more.
+export function tickFormat(marks) {
+  const step = marks[1] - marks[0];
+  const places = Math.max(0, Math.min(6, -Math.floor(Math.log10(step) + 1e-9) + (/^25/.test(step.toExponential().replace(".", "")) ? 1 : 0)));
+  return (v) => (v === 0 ? "0" : v.toLocaleString("en", { minimumFractionDigits: places, maximumFractionDigits: places }));
+}
+
+// What is shown is as long as what there is, in steps, up to what was asked for: a server that just began has full charts, too.
+const FITS_S = [30, 45, 60, 90, 120, 180, 240, 300, 420, 600, 900, 1200, 1800, 2700, 3600, 5400, 7200, 10800, 14400, 21600];
+function fit(from, to, spanMs) {
+  const covered = (to - from) / 1000;
+  return Math.min(spanMs, (FITS_S.find((s) => covered <= s) ?? 21600) * 1000);
 }
 
 const STEPS_S = [5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600];
@@ -32,7 +47,7 @@ function timeTicks(from, to, width) {
 export class TimeChart {
   constructor(options) {
     this.options = options;
-    this.format = options.format ?? ((value) => digits(value, 3));
+    this.format = options.format ?? brief;
     this.t = [];
     this.values = options.series.map(() => []);
     this.span = 600_000;
@@ -106,15 +121,18 @@ export class TimeChart {
     if (max > this.top || max < this.top * 0.4) this.top = max;
     const marks = ticks(this.top, height > 140 ? 4 : 3);
     const top = marks[marks.length - 1];
-    const to = this.t[this.t.length - 1] ?? Date.now(), from = to - this.span;
+    const axisFormat = this.options.axis ?? tickFormat(marks);
+    const to = this.t[this.t.length - 1] ?? Date.now();
+    this.shownSpan = fit(this.t[0] ?? to, to, this.span);
+    const from = to - this.shownSpan;
     const inner = { w: width - MARGIN.left - MARGIN.right, h: height - MARGIN.top - MARGIN.bottom };
-    const x = (t) => MARGIN.left + ((t - from) / this.span) * inner.w;
+    const x = (t) => MARGIN.left + ((t - from) / this.shownSpan) * inner.w;
     const y = (v) => MARGIN.top + inner.h - (v / top) * inner.h;
     Object.assign(this, { x, inner, height, width });
     const time = timeTicks(from, to, inner.w);
     const grid = marks.map((v) => [
       svg("line.grid", { x1: MARGIN.left, x2: width - MARGIN.right, y1: y(v), y2: y(v) }),
-      svg("text.tick", { x: MARGIN.left - 8, y: y(v), "text-anchor": "end", "dominant-baseline": "middle" }, this.format(v)),
+      svg("text.tick", { x: MARGIN.left - 8, y: y(v), "text-anchor": "end", "dominant-baseline": "middle" }, axisFormat(v)),
     ]);
     const axis = time.at.map((t) => svg("text.tick", { x: x(t), y: height - 6, "text-anchor": "middle" }, clock(new Date(t), time.seconds)));
     const paths = shown.map((values, i) => this.path(values, i ? shown[i - 1] : null, x, y, i));
@@ -165,9 +183,7 @@ export class TimeChart {
 
   point(offset, target) {
     if (target.closest(".tip") || !this.t.length || !this.x) return;
-    const box = this.frame.getBoundingClientRect();
-    void box;
-    const time = this.t[this.t.length - 1] - this.span + ((offset - MARGIN.left) / this.inner.w) * this.span;
+    const time = this.t[this.t.length - 1] - this.shownSpan + ((offset - MARGIN.left) / this.inner.w) * this.shownSpan;
     let best = 0;
     for (let i = 0; i < this.t.length; i += 1) if (Math.abs(this.t[i] - time) < Math.abs(this.t[best] - time)) best = i;
     this.look(best);

@@ -127,7 +127,7 @@ fn services(sources: &mut Sources, probes: &[Probe]) {
         let (messages, times, queues) = (probe.clone(), probe.clone(), probe.clone());
         sources.rate(format!("service.{}.messages", probe.name()), move || messages.messages());
         sources.times(format!("service.{}", probe.name()), move || times.spread());
-        let depth = move || queues.queues().iter().map(|(_, queue)| queue.depth as f64).sum();
+        let depth = move || queues.queues().iter().map(|(_, queue)| queue.depth).sum::<usize>() as f64;
         sources.level(format!("service.{}.depth", probe.name()), depth);
     }
 }

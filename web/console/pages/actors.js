@@ -1,11 +1,13 @@
 // Who works, how well, and what went wrong: the supervision tree and the sessions.
 
-import { h, text } from "/assets/shared/dom.js";
+import { h } from "/assets/shared/dom.js";
 import { ago, bytes, digits, ms, percent, rate, whole, words } from "/assets/shared/format.js";
 import { get, post } from "../api.js";
 import { attempt, badge, button, card, confirm, figures, grid, link, meter, page, personForm, say, table, wide } from "../ui.js";
 
 const WORK = {
+  access: "Reads keys and logins again",
+  certificate: "Watches the certificate",
   membership: "Which node holds which people",
   feature_writer: "Batches changes and makes them durable",
   session_sweeper: "Puts idle sessions to sleep",
@@ -13,12 +15,11 @@ const WORK = {
   catalogue: "Writes the catalogue",
   catalogue_feed: "Reads what other nodes publish",
   ingest: "Takes events from the bus to the sessions",
-  popular: "Computes what is popular",
   trends: "Computes what is popular",
   release_loader: "Watches which release is live",
   index_keeper: "Keeps the index in step",
   observatory: "Takes the figures of this console",
-  exchange: "Reads the counts of other nodes",
+  statistics_exchange: "Reads the counts of other nodes",
 };
 
 async function restart(name) {
@@ -73,7 +74,6 @@ export default function actors(context) {
     const found = await attempt(() => get("/admin/api/sessions"));
     if (found) { shards.set(found.shards); busiest.set(found.busiest.slice(0, 10)); }
   });
-  void text;
   return page("Actors", "Is every part at work, and does anything pile up?", now.element,
     wide(card("Supervision tree", root, tree.element)),
     grid(

@@ -1,6 +1,5 @@
 // Who did what.
 
-import { h } from "/assets/shared/dom.js";
 import { instant } from "/assets/shared/format.js";
 import { get, enc } from "../api.js";
 import { attempt, badge, button, card, page, table, wide } from "../ui.js";
@@ -27,6 +26,5 @@ export default function audit(context) {
   const more = button("Earlier lines", () => show(lines[lines.length - 1]?.id));
   more.hidden = true;
   context.every(3, () => show());
-  void h;
   return page("Audit log", "Who did what, and how did it end? Lines are added, never changed.", wide(card(null, list.element, more)));
 }

@@ -42,7 +42,7 @@ function overview(context) {
       card(null, context.chart({ title: "Time by stage, p99", unit: "ms", height: 200, series: STAGES.map((s) => ({ name: `feed.stage.${s}.p99`, label: s })) })),
       card(null, context.chart({ title: "Videos served, by source", unit: "per second", stack: true, height: 200, series: SOURCES.map((s) => ({ name: `feed.served.${s}`, label: words(s) })) })),
       card(null, context.chart({ title: "Degraded, by reason", unit: "feeds per second", height: 200, empty: "No feed fell back in this time", series: FALLEN.map((s) => ({ name: `feed.degraded.${s}`, label: words(s) })) })),
-      card(null, context.chart({ title: "Variety", unit: "distinct in 100 videos", format: (v) => percent(v), series: [{ name: "feed.categories", label: "categories" }, { name: "feed.creators", label: "creators" }, { name: "feed.explored", label: "explored" }] })),
+      card(null, context.chart({ title: "Variety", unit: "distinct in 100 videos", format: (v) => percent(v), axis: (v) => percent(v), series: [{ name: "feed.categories", label: "categories" }, { name: "feed.creators", label: "creators" }, { name: "feed.explored", label: "explored" }] })),
       card(null, context.chart({ title: "Removed by filters", unit: "videos per second", series: ["seen", "blocked_creator", "reported", "age_rating", "removed"].map((s) => ({ name: `feed.removed.${s}`, label: words(s) })) })),
     ),
     wide(card("Why feeds fell back", reasons.element)));
@@ -91,6 +91,6 @@ function item({ item: video, rank, utility, mood, features }, about) {
       h("div", h("h3", "Decisions"), h("ol.steps", video.explain.stages.map((s) => h("li", s))), h("p.quiet", `Rank ${rank + 1} in its source, utility ${digits(utility, 3)}, mood of its category ${digits(mood, 2)}.`)),
       h("div", h("h3", "Predicted"), h("div.bars", outcomes.map(([name, p]) => h("div.bar", h("span.label", words(name)), h("span.track", h("span.fill", { style: { width: `${Math.min(100, p * 100)}%` } })), h("span.value", percent(p, 1)))),
         watch === undefined ? null : h("div.bar", h("span.label", "watch time"), h("span"), h("span.value", ms(watch))))),
-      h("div.features", h("h3", "Features"), h("div.table", { tabindex: "0", role: "region", "aria-label": `Features of ${video.video}` }, h("table", h("tbody", Object.entries(features).map(([name, value]) =>
+      h("div.features", h("h3", "Features"), h("div.table", { tabindex: "0", role: "region", "aria-label": `Features of video ${video.video}` }, h("table", h("tbody", Object.entries(features).map(([name, value]) =>
         h("tr", h("th", { scope: "row", title: about[name] }, words(name)), h("td.number", digits(value, 3)))))))))));
 }

@@ -22,7 +22,7 @@ export default function index(context) {
     measure.disabled = false;
     if (!answer) return;
     measured = answer.measured;
-    clear(result, `At ${instant(answer.at)}: ${whole(measured.queries)} searches (${whole(measured.people)} of people, the rest of videos) found ${percent(measured.recall, 1)} of the true best ${measured.neighbours}; a search took ${digits(measured.index_us, 3)} µs, looking at everything ${digits(measured.exact_us, 3)} µs.`);
+    clear(result, `At ${instant(answer.at)}: ${whole(measured.queries)} searches (${measured.people === measured.queries ? "all for people in memory" : `${whole(measured.people)} for people in memory, the rest for videos`}) found ${percent(measured.recall, 1)} of the true best ${measured.neighbours}; a search took ${digits(measured.index_us, 3)} µs, looking at everything ${digits(measured.exact_us, 3)} µs.`);
     now.update();
   }, "primary");
   context.every(3, async () => {

@@ -1,7 +1,7 @@
 // Releases: which one serves, what each reached, another made live.
 
-import { clear, h } from "/assets/shared/dom.js";
-import { ago, bytes, digits, instant, whole } from "/assets/shared/format.js";
+import { h } from "/assets/shared/dom.js";
+import { ago, bytes, instant, whole } from "/assets/shared/format.js";
 import { get, post, enc } from "../api.js";
 import { attempt, badge, button, card, confirm, figures, page, say, table, wide } from "../ui.js";
 
@@ -13,7 +13,7 @@ export default function models(context) {
   const active = () => found?.releases.find((r) => r.summary.active);
   const now = figures([
     { label: "Serves", value: () => found?.serving ?? "none" },
-    { label: "Trained until", value: () => (active() ? instant(active().summary.trained_until) : "–"), hint: () => (active() ? ago(active().summary.trained_until) : "") },
+    { label: "Learned until", value: () => (active() ? ago(active().summary.trained_until) : "–"), hint: () => (active() ? instant(active().summary.trained_until) : "") },
     { label: "Recall@100", value: () => three(metric(active()?.summary.metrics, "retrieval", "two_tower", "recall_100")) },
     { label: "Long view AUC", value: () => three(metric(active()?.summary.metrics, "ranking", "long_view", "auc")) },
     { label: "Releases", value: () => whole(found?.releases.length) },
@@ -48,7 +48,6 @@ export default function models(context) {
     if (done) { say(`${done.release} is live again`); load(); }
   });
   context.every(2, load);
-  void clear; void digits;
   return page("Models", "Which release serves, and is it better than the one before?", now.element, wide(card("Releases", h("p.actions", back), list.element)));
 }
 

@@ -3,33 +3,31 @@
 import { clear, h } from "/assets/shared/dom.js";
 import { ago, bytes, digits, instant, ms, whole } from "/assets/shared/format.js";
 import { get, enc } from "../api.js";
-import { attempt, badge, card, figures, grid, link, page, personForm, problem, table, wide } from "../ui.js";
+import { card, figures, grid, link, page, personForm, problem, table, wide } from "../ui.js";
 
 export default function people(context) {
   const [user] = context.parts;
-  return user ? person(context, user) : search(context);
+  return user ? person(user) : search();
 }
 
-function search(context) {
+function search() {
   const busiest = table("Busiest sessions", [
     { head: "Person", cell: (s) => link(`/admin/people/${enc(s.user)}`, s.user) },
     { head: "Messages", number: true, cell: (s) => whole(s.messages) },
     { head: "Last touched", number: true, cell: (s) => ago(Date.now() - s.idle_ms) },
   ], { key: (s) => s.user, empty: "Nobody is in memory." });
   get("/admin/api/sessions").then((found) => busiest.set(found.busiest)).catch(() => {});
-  void context;
   return page("People", "What does the server know of a person, and what would it recommend?",
     card(null, personForm("Open a person by id", "people")), card("Busiest sessions", busiest.element));
 }
 
-function person(context, user) {
+function person(user) {
   const known = h("div.story", { "aria-live": "polite" }, h("p.quiet", "Reading the session …"));
   const load = async () => {
     try { clear(known, ...tell(await get(`/admin/api/people/${enc(user)}`))); } catch (error) { clear(known, problem(error)); }
   };
   load();
-  void attempt; void context;
-  return page(user, "What the session knows now.",
+  return page(`Person ${user}`, "What the session knows now.",
     h("p.actions", h("button.quiet", { type: "button", onclick: load }, "Read again"), link(`/admin/feed/${enc(user)}`, "What would be recommended, and why"), link("/admin/people", "Another person")), known);
 }
 
@@ -74,5 +72,4 @@ function tell(p) {
       card("Follows and blocks", h("p", p.followed.length ? `Follows ${p.followed.slice(0, 40).join(", ")}.` : "Follows nobody."), h("p", p.blocked.length ? `Blocks ${p.blocked.join(", ")}.` : "Blocks nobody."))),
     grid(card("Taste by category", taste("Category", p.categories)), card("Taste by creator", taste("Creator", p.creators))),
     wide(card("Latest videos", actions.element)), wide(card("Events as stored", history.element))];
-  void badge;
 }

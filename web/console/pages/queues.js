@@ -1,7 +1,7 @@
 // What waits, and what can never be applied.
 
 import { clear, h } from "/assets/shared/dom.js";
-import { instant, percent, rate, whole, words } from "/assets/shared/format.js";
+import { percent, rate, whole, words } from "/assets/shared/format.js";
 import { get, post } from "../api.js";
 import { attempt, button, card, confirm, figures, grid, page, say, table, wide } from "../ui.js";
 
@@ -37,7 +37,7 @@ export default function queues(context) {
   const load = async () => {
     const found = await attempt(() => get("/admin/api/quarantine?limit=100"));
     if (!found) return;
-    clear(count, found.count ? `${whole(found.count)} in quarantine${found.count > found.events.length ? `; the first ${found.events.length} are shown` : ""}.` : "Events that can never be applied are kept here with the reason.");
+    clear(count, found.elsewhere ?? (found.count ? `${whole(found.count)} in quarantine${found.count > found.events.length ? `; the first ${found.events.length} are shown` : ""}.` : "Events that can never be applied are kept here with the reason."));
     kept.set(found.events.map((e) => ({ ...e, key: String(e.id), title: name(e.payload) })));
   };
   async function settle(event, how) {
@@ -49,7 +49,6 @@ export default function queues(context) {
     if (sure && await attempt(() => post(`/admin/api/quarantine/${encodeURIComponent(event.key)}/${how}`))) { say(replay ? "Replayed" : "Discarded"); load(); }
   }
   context.every(3, load);
-  void instant;
   return page("Queues", "Does anything wait too long, and what could not be applied?", now.element,
     wide(card("Rejected events", count, kept.element)),
     grid(card(null, context.chart({ title: "Events on the bus", unit: "waiting", format: whole, series: [{ name: "bus.depth", label: "waiting" }] })),

@@ -3,7 +3,7 @@
 import { clear, h } from "/assets/shared/dom.js";
 import { duration, instant, whole, digits } from "/assets/shared/format.js";
 import { get } from "../api.js";
-import { attempt, badge, card, grid, meter, page, table, wide } from "../ui.js";
+import { attempt, badge, card, meter, page, table, wide } from "../ui.js";
 import { metric } from "./models.js";
 
 const three = (value) => (Number.isFinite(value) ? value.toFixed(3) : "–");
@@ -20,7 +20,9 @@ export default function training(context) {
   ], { empty: "No run is recorded in this data folder yet." });
   const retrieval = table("Retrieval of each release", [
     { head: "Release", cell: (r) => r.id },
-    ...[["two_tower", "Two-tower"], ["item_knn", "Item-kNN"], ["popularity", "Popularity"]].flatMap(([key, name]) => [
+    { head: "Learned until", cell: (r) => instant(r.trained_until) },
+    { head: "Videos", number: true, cell: (r) => whole(r.videos) },
+    ...[["two_tower", "Two-tower"], ["blend", "Blend"], ["popularity", "Popularity"]].flatMap(([key, name]) => [
       { head: `${name} @100`, number: true, cell: (r) => three(metric(r.metrics, "retrieval", key, "recall_100")) },
       { head: "@300", number: true, cell: (r) => three(metric(r.metrics, "retrieval", key, "recall_300")) }]),
   ], { empty: "No release yet." });
@@ -41,5 +43,5 @@ export default function training(context) {
       : h("p.quiet", "No run is under way. foryou train starts one; with the embedded store the server has to be stopped for it."));
   });
   return page("Training", "What did the last runs reach?", card("Now", current), wide(card("Runs", runs.element)),
-    grid(wide(card("Retrieval", retrieval.element)), wide(card("Ranking", ranking.element))));
+    card("Retrieval, recall", retrieval.element), card("Ranking", ranking.element));
 }
