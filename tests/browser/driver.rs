@@ -4,9 +4,9 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Lines},
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -20,6 +20,8 @@ const HOW_TO_GET_IT: &str = "the browser tests need Debian's packages chromium a
 /// A browser at the pages of one server.
 pub struct Browser {
     process: Child,
+    /// Held, or what it says later would end it.
+    _said: Lines<BufReader<ChildStdout>>,
     session: String,
     agent: ureq::Agent,
     base: String,
@@ -46,12 +48,14 @@ impl Browser {
     pub fn open(base: &str) -> Self {
         let process = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         let mut process = process.unwrap_or_else(|error| panic!("{error}; {HOW_TO_GET_IT}"));
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let port = |line: &str| line.split("on port ").nth(1)?.trim_end_matches('.').parse::<u16>().ok();
-        let port = lines.map_while(Result::ok).find_map(|line| port(&line)).expect(HOW_TO_GET_IT);
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let port =
+            |line: &str| line.split("started successfully on port ").nth(1)?.trim_end_matches('.').parse::<u16>().ok();
+        let port = lines.by_ref().map_while(Result::ok).find_map(|line| port(&line)).expect(HOW_TO_GET_IT);
         let agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(DEADLINE)).build();
         let mut browser = Self {
             process,
+            _said: lines,
             session: format!("http://127.0.0.1:{port}/session"),
             agent: agent.into(),
             base: base.to_owned(),

@@ -67,7 +67,9 @@ fn the_consoles_figures_are_those_of_the_metrics() {
         server.wait_for("u", &format!("e{n}"));
     }
     let metrics = server.get("/metrics").text;
-    for line in ["foryou_events_total{status=\"accepted\"} 3", "foryou_freshness_seconds_count 3", "foryou_sessions 1.0"] {
+    for line in
+        ["foryou_events_total{status=\"accepted\"} 3", "foryou_freshness_seconds_count 3", "foryou_sessions 1.0"]
+    {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
     }
     let freshness = server.get("/admin/api/freshness").expect(200);
