@@ -34,7 +34,7 @@ use foryou_schemas::{EventId, User, UserId, Video, VideoId};
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use parking_lot::Mutex;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{OnceCell, mpsc, oneshot},
     task::JoinHandle,
 };
 
@@ -63,6 +63,8 @@ pub struct ScyllaStore {
     shared: Arc<Shared>,
     writer: Option<mpsc::Sender<Command>>,
     tasks: Vec<JoinHandle<()>>,
+    /// Set by the first sign of life in the list of nodes.
+    begun: OnceCell<()>,
 }
 
 /// What the store and its writer share.
@@ -107,7 +109,7 @@ impl ScyllaStore {
             tokio::spawn(async move { watched.link.watch().await }),
             tokio::spawn(async move { writing.run(waiting).await }),
         ];
-        Ok(Self { shared, writer: Some(writer), tasks })
+        Ok(Self { shared, writer: Some(writer), tasks, begun: OnceCell::new() })
     }
 
     /// Becomes the writer of the owner now: shuts out an earlier process of the same name, and completes what it was writing. To

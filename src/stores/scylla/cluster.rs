@@ -40,6 +40,8 @@ impl NodeRow {
 #[async_trait]
 impl Cluster for ScyllaStore {
     async fn beat(&self, node: &Node, ttl: Duration) -> Result<(), StoreError> {
+        // Whoever shows itself to others may be taken over by them, and has to learn of it even if it never wrote.
+        self.begun.get_or_try_init(|| self.begin()).await?;
         let link = &self.shared.link;
         let to = link.get()?;
         let ttl = i32::try_from(ttl.as_millis().div_ceil(1_000)).unwrap_or(i32::MAX).max(1);

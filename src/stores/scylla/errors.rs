@@ -2,8 +2,9 @@
 
 use foryou_actors::ports::store::StoreError;
 use scylla::errors::{
-    ConnectionError, ConnectionPoolError, ConnectionSetupRequestErrorKind, DbError, ExecutionError, MetadataError,
-    NewSessionError, NextPageError, NextRowError, PagerExecutionError, PrepareError, RequestAttemptError, RequestError,
+    BrokenConnectionError, BrokenConnectionErrorKind, ConnectionError, ConnectionPoolError,
+    ConnectionSetupRequestErrorKind, DbError, ExecutionError, MetadataError, NewSessionError, NextPageError,
+    NextRowError, PagerExecutionError, PrepareError, RequestAttemptError, RequestError,
 };
 
 /// An error of the driver, as text: the driver's own types are large.
@@ -136,7 +137,7 @@ fn connection(error: &ConnectionError) -> String {
             "connection refused: is the store running there?".into()
         }
         ConnectionError::IoError(error) => format!("no connection: {error}"),
-        ConnectionError::BrokenConnection(error) => format!("the connection broke: {error}"),
+        ConnectionError::BrokenConnection(error) => broken(error),
         ConnectionError::ConnectionSetupRequestError(setup) => match &setup.error {
             ConnectionSetupRequestErrorKind::DbError(error, says) => database(error, says),
             ConnectionSetupRequestErrorKind::MissingAuthentication => {
@@ -148,10 +149,17 @@ fn connection(error: &ConnectionError) -> String {
     }
 }
 
+fn broken(error: &BrokenConnectionError) -> String {
+    match error.downcast_ref() {
+        Some(BrokenConnectionErrorKind::KeepaliveTimeout(_)) => "no answer to a keepalive: is the node frozen?".into(),
+        _ => format!("the connection broke: {error}"),
+    }
+}
+
 fn attempt(error: &RequestAttemptError) -> String {
     match error {
         RequestAttemptError::DbError(error, says) => database(error, says),
-        RequestAttemptError::BrokenConnectionError(error) => format!("the connection broke: {error}"),
+        RequestAttemptError::BrokenConnectionError(error) => broken(error),
         other => other.to_string(),
     }
 }

@@ -9,7 +9,7 @@ use foryou_actors::ports::{
 
 use super::*;
 
-fn node(name: &str, incarnation: &str, beat: u64) -> Node {
+pub fn node(name: &str, incarnation: &str, beat: u64) -> Node {
     Node {
         name: name.into(),
         address: "127.0.0.1:8080".into(),

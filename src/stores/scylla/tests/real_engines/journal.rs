@@ -180,6 +180,18 @@ async fn who_was_taken_over_is_told_once_and_begins_anew() {
     twin.write(batch(&ann, 3..=3)).await.unwrap();
 }
 
+#[tokio::test]
+async fn a_node_that_never_wrote_is_told_of_a_take_over() {
+    let keyspace = fresh();
+    migrate(&keyspace.0).await.unwrap();
+    let (a, b, ann) = (keyspace.open_as("a").await, keyspace.open_as("b").await, user("ann"));
+    a.beat(&cluster::node("a", "1", 1), Duration::from_secs(60)).await.unwrap();
+    b.take_over("a").await.unwrap();
+    a.beat(&cluster::node("a", "1", 2), Duration::from_secs(60)).await.unwrap();
+    assert!(matches!(a.write(batch(&ann, 1..=1)).await, Err(StoreError::Fenced(_))));
+    a.write(batch(&ann, 1..=1)).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_take_over_at_once() {
     let keyspace = fresh();
