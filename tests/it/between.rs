@@ -94,6 +94,11 @@ fn who_is_no_node_is_not_believed() {
     let tallies = "/internal/tallies";
     with(&sent(SECRET, tallies, now), tallies).problem(401, "");
     get(&b, tallies, &[]).problem(401, "");
+    let node = Caller::Node { name: "node-a".into() };
+    let signed = NodeKey::new(&Secret::new(SECRET)).unwrap().sign("node-a", "GET", tallies, &node, now);
+    let word = [(NODE_AUTH, &*signed.auth), (CALLER, &*signed.caller)];
+    assert_eq!(get(&b, tallies, &word).status, 200);
+    get(&b, path, &word).problem(401, "");
     // A node with another secret is told so, and passes nothing on in circles.
     let made = keys(of_a.path(), &["create", "--scope", "feed"]);
     let key = format!("Bearer {}", made["key"].as_str().unwrap());
