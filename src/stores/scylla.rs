@@ -1,5 +1,6 @@
 //! The feature store of several nodes: ScyllaDB, or another server that speaks CQL.
 
+mod access;
 mod clock;
 mod cluster;
 mod columns;
@@ -37,7 +38,10 @@ use tokio::{
     task::JoinHandle,
 };
 
-pub use self::migrations::{Migrated, migrate};
+pub use self::{
+    access::ScyllaAudit,
+    migrations::{Migrated, migrate},
+};
 use self::{
     clock::Clock,
     fan_out::{CONCURRENCY, Job, Kept, run},

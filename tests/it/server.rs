@@ -204,7 +204,7 @@ impl Drop for Server {
     }
 }
 
-fn answer(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {
+pub fn answer(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {
     let mut response = result.unwrap();
     let text = response.body_mut().read_to_string().unwrap();
     Answer { status: response.status().as_u16(), headers: response.headers().clone(), text }
