@@ -9,7 +9,7 @@ use std::{
 use actix_web::{dev::Server, web::Data};
 use foryou_actors::{
     live::Live,
-    ports::{bus::EventBus, store::FeatureStore},
+    ports::{bus::EventBus, quarantine::Quarantine, store::FeatureStore},
     services::{
         catalogue::{self, CatalogueSettings, CatalogueWriter},
         catalogue_feed,
@@ -81,6 +81,8 @@ pub struct App {
     pub membership: Membership,
     /// From the bus into sessions and the store.
     pub ingest: Ingest,
+    /// Events that could never be applied; none where they stay in RabbitMQ.
+    pub quarantine: Option<Arc<dyn Quarantine>>,
     /// The folder of model releases.
     pub releases: Releases,
     /// How the feature store answers.
@@ -129,7 +131,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 impl Application {
     /// Starts everything on engines that are open. `listener` is bound and takes connections from now on.
     pub async fn start_on(config: Config, listener: TcpListener, engines: Engines) -> anyhow::Result<Self> {
-        let Engines { store, bus, access, audit, cluster, feed, membership, mut services } = engines;
+        let Engines { store, bus, access, audit, quarantine, cluster, feed, membership, mut services } = engines;
         let (clock, ids, metrics) = (Clock::system(), Ids::unique(), Arc::new(Metrics::default()));
         let ip = listener.local_addr()?.ip();
         // First: what is refused should not have touched anything.
@@ -255,6 +257,7 @@ impl Application {
             feeds,
             membership,
             ingest,
+            quarantine,
             releases,
             store_counts,
             gauges: Gauges::default(),

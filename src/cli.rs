@@ -22,6 +22,7 @@ pub mod metrics;
 pub mod migrate;
 pub mod nodes;
 pub mod output;
+pub mod quarantine;
 pub mod recommend;
 pub mod release;
 pub mod replay;
@@ -63,6 +64,9 @@ enum Command {
     Migrate,
     /// List the nodes that run, and what each holds.
     Nodes,
+    /// Look at events that could not be applied; replay or discard them.
+    #[command(subcommand)]
+    Quarantine(quarantine::Action),
     /// Make and revoke keys for servers; make passwords for the console.
     #[command(subcommand)]
     Keys(keys::Action),
@@ -148,6 +152,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Release(action) => release::run(action, &context),
         Command::Migrate => migrate::run(&context),
         Command::Nodes => nodes::run(&context),
+        Command::Quarantine(action) => quarantine::run(action, &context),
         Command::Keys(action) => keys::run(action, &context),
         Command::Bench(benchmark) => bench::run(benchmark, &context),
         Command::Config(action) => config::run(action, &context),

@@ -7,7 +7,7 @@ use anyhow::ensure;
 use foryou_actors::{
     ports::{
         access::AccessStore, audit::AuditLog, bus::EventBus, catalogue::CatalogueFeed, cluster::Cluster,
-        store::FeatureStore,
+        quarantine::Quarantine, store::FeatureStore,
     },
     services::{
         membership::{Membership, MembershipSettings},
@@ -22,6 +22,7 @@ use crate::{
         rabbitmq::RabbitBus,
     },
     config::{BusKind, Config, StoreKind},
+    quarantine::SharedQuarantine,
     stores::{
         embedded::EmbeddedStore,
         files::{AuditFiles, KeyFile},
@@ -39,22 +40,24 @@ pub struct Engines {
     pub access: Arc<dyn AccessStore>,
     /// The audit log.
     pub audit: Arc<dyn AuditLog>,
+    /// Events that could never be applied; none where they stay in RabbitMQ, since the store is not one that nodes share.
+    pub quarantine: Option<Arc<dyn Quarantine>>,
     /// The list of nodes, where the store is one that nodes share.
     pub cluster: Option<Arc<dyn Cluster>>,
     /// Changes of the catalogue, where the bus is one that nodes share.
     pub feed: Option<Arc<dyn CatalogueFeed>>,
     /// Which node holds whose session.
     pub membership: Membership,
-    /// What has to run before events are taken: the membership's service, where there are several nodes.
+    /// What has to run before events are taken: the membership's service, where there are several nodes, and what fills the quarantine.
     pub services: Vec<ServiceSpec>,
 }
 
 impl Engines {
     /// Opens what the configuration names, for a server that listens at `bound`.
     pub async fn open(config: &Config, bound: SocketAddr) -> anyhow::Result<Self> {
-        let Opened { store, cluster, access, audit } = open_all(config, &config.node_name()).await?;
-        let (bus, feed) = open_bus(config).await?;
-        let (membership, services) = match &cluster {
+        let Opened { store, cluster, access, audit, shared } = open_all(config, &config.node_name()).await?;
+        let (bus, feed, quarantine, filling) = open_bus(config).await?.parts(config, shared);
+        let (membership, mut services) = match &cluster {
             Some(cluster) if feed.is_some() => {
                 let (membership, service) = Membership::new(member(config, bus.partitions(), bound)?, cluster.clone());
                 (membership, vec![service])
@@ -68,7 +71,8 @@ impl Engines {
                 (Membership::alone(&name, bus.partitions()), Vec::new())
             }
         };
-        Ok(Self { store, bus, access, audit, cluster, feed, membership, services })
+        services.extend(filling);
+        Ok(Self { store, bus, access, audit, quarantine, cluster, feed, membership, services })
     }
 }
 
@@ -126,6 +130,8 @@ struct Opened {
     cluster: Option<Arc<dyn Cluster>>,
     access: Arc<dyn AccessStore>,
     audit: Arc<dyn AuditLog>,
+    /// The store once more, where it is one that nodes share.
+    shared: Option<Arc<ScyllaStore>>,
 }
 
 async fn open_all(config: &Config, owner: &str) -> anyhow::Result<Opened> {
@@ -133,12 +139,18 @@ async fn open_all(config: &Config, owner: &str) -> anyhow::Result<Opened> {
         StoreKind::Embedded => {
             let store = Arc::new(EmbeddedStore::open(&config.data.dir.join("store"))?);
             let (access, audit) = access_files(config);
-            Ok(Opened { store, cluster: None, access, audit })
+            Ok(Opened { store, cluster: None, access, audit, shared: None })
         }
         StoreKind::Scylla => {
             let store = Arc::new(ScyllaStore::connect(&config.store.scylla, owner).await?);
             let audit = Arc::new(ScyllaAudit::new(store.clone(), config.access.audit_days.get()));
-            Ok(Opened { store: store.clone(), cluster: Some(store.clone()), access: store, audit })
+            Ok(Opened {
+                store: store.clone(),
+                cluster: Some(store.clone()),
+                access: store.clone(),
+                audit,
+                shared: Some(store),
+            })
         }
     }
 }
@@ -148,21 +160,51 @@ fn access_files(config: &Config) -> (Arc<dyn AccessStore>, Arc<dyn AuditLog>) {
     (Arc::new(KeyFile::new(&folder)), Arc::new(AuditFiles::new(&folder, config.access.audit_days.get())))
 }
 
-type SharedBus = (Arc<dyn EventBus>, Option<Arc<dyn CatalogueFeed>>);
+/// Opens the quarantine for a command; none where rejected events stay in RabbitMQ.
+pub async fn open_quarantine(config: &Config) -> anyhow::Result<Option<Arc<dyn Quarantine>>> {
+    let shared = match (config.bus.kind, config.store.kind) {
+        (BusKind::Rabbitmq, StoreKind::Embedded) => return Ok(None),
+        (BusKind::Rabbitmq, StoreKind::Scylla) => open_all(config, OFFLINE).await?.shared,
+        (BusKind::Embedded, _) => None,
+    };
+    Ok(open_bus(config).await?.parts(config, shared).2)
+}
 
-async fn open_bus(config: &Config) -> anyhow::Result<SharedBus> {
+enum OpenedBus {
+    Embedded(Arc<EmbeddedBus>),
+    Rabbit(Arc<RabbitBus>),
+}
+
+type BusParts = (Arc<dyn EventBus>, Option<Arc<dyn CatalogueFeed>>, Option<Arc<dyn Quarantine>>, Option<ServiceSpec>);
+
+impl OpenedBus {
+    /// The bus, its catalogue feed, the quarantine, and what fills that.
+    fn parts(self, config: &Config, shared: Option<Arc<ScyllaStore>>) -> BusParts {
+        match self {
+            Self::Embedded(bus) => (bus.clone(), None, Some(bus), None),
+            Self::Rabbit(bus) => {
+                let max = config.bus.max_quarantined.get().into();
+                let kept = shared.map(|store| SharedQuarantine::new(store, bus.clone(), max));
+                let filling = kept.clone().map(SharedQuarantine::service);
+                (bus.clone(), Some(bus), kept.map(|kept| kept as Arc<dyn Quarantine>), filling)
+            }
+        }
+    }
+}
+
+async fn open_bus(config: &Config) -> anyhow::Result<OpenedBus> {
     match config.bus.kind {
         BusKind::Embedded => {
             let settings = BusSettings {
                 partitions: config.bus.partitions.get() as u16,
                 max_unacked: config.bus.max_depth.count(),
+                max_quarantined: config.bus.max_quarantined.count(),
                 ..BusSettings::default()
             };
-            Ok((Arc::new(EmbeddedBus::open(&config.data.dir.join("bus"), settings)?), None))
+            Ok(OpenedBus::Embedded(Arc::new(EmbeddedBus::open(&config.data.dir.join("bus"), settings)?)))
         }
         BusKind::Rabbitmq => {
-            let bus = Arc::new(RabbitBus::connect(&config.bus, &config.node_name()).await?);
-            Ok((bus.clone(), Some(bus)))
+            Ok(OpenedBus::Rabbit(Arc::new(RabbitBus::connect(&config.bus, &config.node_name()).await?)))
         }
     }
 }

@@ -51,6 +51,8 @@ pub struct BusSettings {
     pub segment_bytes: u64,
     /// What a publisher is told to wait when the bus is full.
     pub retry_after: Duration,
+    /// Events that are kept aside at most; the oldest make room.
+    pub max_quarantined: usize,
 }
 
 impl Default for BusSettings {
@@ -61,6 +63,7 @@ impl Default for BusSettings {
             max_unacked_bytes: 128 << 20,
             segment_bytes: 16 << 20,
             retry_after: Duration::from_millis(100),
+            max_quarantined: 100_000,
         }
     }
 }
@@ -105,7 +108,7 @@ impl EmbeddedBus {
         })
         .map_err(failed)?;
         starts.write(dir, log.next_tag(), queue.first()).map_err(failed)?;
-        let quarantine = Quarantine::open(&dir.join("quarantine")).map_err(failed)?;
+        let quarantine = Quarantine::open(&dir.join("quarantine"), settings.max_quarantined).map_err(failed)?;
         let shared = Arc::new(Shared {
             settings,
             queue: Mutex::new(queue),
@@ -146,22 +149,46 @@ impl EmbeddedBus {
     }
 }
 
+/// Rejected events that are read at a time.
+const PAGE: usize = 256;
+
+impl From<Quarantined> for port::Rejected {
+    fn from(event: Quarantined) -> Self {
+        let Quarantined { tag: id, partition, redelivered, reason, payload } = event;
+        Self { id, at: None, partition, redelivered, reason, payload }
+    }
+}
+
 #[async_trait]
 impl port::Quarantine for EmbeddedBus {
-    fn count(&self) -> u64 {
-        self.quarantine_count()
+    async fn count(&self) -> Result<u64, BusError> {
+        Ok(self.quarantine_count())
     }
 
-    async fn latest(&self, before: Option<u64>, limit: usize) -> Result<Vec<port::Rejected>, BusError> {
-        let read = move |quarantine: &mut Quarantine| quarantine.latest(before.unwrap_or(u64::MAX), limit);
-        let rejected = |event: Quarantined| port::Rejected {
-            id: event.tag,
-            partition: event.partition,
-            redelivered: event.redelivered,
-            reason: event.reason,
-            payload: event.payload,
-        };
-        Ok(self.on_quarantine(read).await?.into_iter().map(rejected).collect())
+    async fn latest(
+        &self,
+        before: Option<u64>,
+        reason: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<port::Rejected>, BusError> {
+        let reason = reason.map(str::to_owned);
+        self.on_quarantine(move |quarantine| {
+            let (mut found, mut before) = (Vec::new(), before.unwrap_or(u64::MAX));
+            while found.len() < limit {
+                let some = quarantine.latest(before, PAGE)?;
+                let Some(last) = some.last() else { break };
+                before = last.tag;
+                let fits = |event: &port::Rejected| reason.as_ref().is_none_or(|reason| event.is_about(reason));
+                found.extend(some.into_iter().map(port::Rejected::from).filter(fits));
+            }
+            found.truncate(limit);
+            Ok(found)
+        })
+        .await
+    }
+
+    async fn get(&self, id: u64) -> Result<Option<port::Rejected>, BusError> {
+        Ok(self.on_quarantine(move |quarantine| quarantine.get(id)).await?.map(Into::into))
     }
 
     async fn replay(&self, id: u64) -> Result<bool, BusError> {
@@ -178,6 +205,28 @@ impl port::Quarantine for EmbeddedBus {
             let there = quarantine.forget(id)?;
             shared.quarantined.store(quarantine.len() as u64, Ordering::Relaxed);
             Ok(there)
+        })
+        .await
+    }
+
+    async fn forget(&self, user: &UserId) -> Result<(), BusError> {
+        let (shared, user) = (self.shared.clone(), user.clone());
+        self.on_quarantine(move |quarantine| {
+            let mut before = u64::MAX;
+            loop {
+                let some = quarantine.latest(before, PAGE)?;
+                let Some(last) = some.last() else { break };
+                before = last.tag;
+                for event in some.into_iter().map(port::Rejected::from) {
+                    if event.user().as_ref() == Some(&user) {
+                        quarantine.forget(event.id)?;
+                    }
+                }
+            }
+            // What was forgotten is still in the file; a person's is not to be.
+            quarantine.clean()?;
+            shared.quarantined.store(quarantine.len() as u64, Ordering::Relaxed);
+            Ok(())
         })
         .await
     }
@@ -245,10 +294,6 @@ impl EventBus for EmbeddedBus {
 
     async fn depth(&self) -> Result<u64, BusError> {
         Ok(self.shared.queue.lock().len() as u64)
-    }
-
-    fn kept_aside(&self) -> Option<&dyn port::Quarantine> {
-        Some(self)
     }
 
     async fn settled(&self, user: &UserId) -> Result<(), BusError> {

@@ -36,6 +36,7 @@
 //! means that the partition is full (wait, then publish the same event with the same id again, and those behind it). An event under
 //! another partition's key is not applied: it goes to quarantine and says so.
 
+mod aside;
 #[cfg(test)]
 mod asyncapi;
 mod barriers;
@@ -67,6 +68,7 @@ use lapin::{
 use parking_lot::Mutex;
 use tokio::{runtime::Handle, task::JoinSet};
 
+pub use self::aside::{Aside, PutAside};
 use self::{
     barriers::Barriers,
     link::{Address, Link},
@@ -248,4 +250,4 @@ fn persistent() -> BasicProperties {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

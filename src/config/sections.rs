@@ -91,6 +91,7 @@ pub struct Bus {
     pub max_depth: Whole<1_000, 100_000_000>,
     pub credit: Whole<1, 1_000_000>,
     pub linger_us: Whole<0, 1_000_000>,
+    pub max_quarantined: Whole<100, 10_000_000>,
     pub rabbitmq: Rabbitmq,
 }
 
@@ -102,6 +103,7 @@ impl Default for Bus {
             max_depth: const { Whole::new(100_000) },
             credit: const { Whole::new(4_096) },
             linger_us: const { Whole::new(0) },
+            max_quarantined: const { Whole::new(100_000) },
             rabbitmq: Rabbitmq::default(),
         }
     }
@@ -189,6 +191,7 @@ pub struct Scylla {
     pub connect_timeout_ms: Whole<10, 600_000>,
     pub activity_days: Whole<1, 36_500>,
     pub event_ids_days: Whole<1, 36_500>,
+    pub quarantine_days: Whole<1, 3_650>,
 }
 
 impl Default for Scylla {
@@ -205,6 +208,7 @@ impl Default for Scylla {
             connect_timeout_ms: const { Whole::new(2_000) },
             activity_days: const { Whole::new(365) },
             event_ids_days: const { Whole::new(14) },
+            quarantine_days: const { Whole::new(30) },
         }
     }
 }

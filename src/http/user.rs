@@ -63,6 +63,9 @@ pub async fn delete(app: Data<App>, request: HttpRequest) -> Result<HttpResponse
     let id = id(&request, UserId::new)?;
     let settled = tokio::time::timeout(PATIENCE, app.bus.settled(&id)).await;
     settled.map_err(|_| Problem::overloaded("Accepted events are not applied yet", Duration::from_secs(1)))??;
+    if let Some(quarantine) = &app.quarantine {
+        quarantine.forget(&id).await?;
+    }
     match app.sessions.erase(&id).await? {
         true => Ok(HttpResponse::NoContent().finish()),
         false => Err(Problem::unknown("user", &id)),

@@ -15,6 +15,7 @@ mod link;
 mod migrations;
 mod noted;
 mod people;
+mod quarantine;
 mod scans;
 mod statements;
 mod tls;
@@ -41,6 +42,7 @@ use tokio::{
 pub use self::{
     access::ScyllaAudit,
     migrations::{Migrated, migrate},
+    quarantine::Aside,
 };
 use self::{
     clock::Clock,
@@ -97,7 +99,11 @@ impl ScyllaStore {
             owner: owner.into(),
             link: Link::new(config, session).await?,
             clock: Clock::default(),
-            kept: Kept { activity_s: days(config.activity_days.get()), ids_s: days(config.event_ids_days.get()) },
+            kept: Kept {
+                activity_s: days(config.activity_days.get()),
+                ids_s: days(config.event_ids_days.get()),
+                rejected_s: days(config.quarantine_days.get()),
+            },
             noted: Mutex::default(),
             unknown: Mutex::default(),
             #[cfg(test)]
@@ -276,4 +282,4 @@ impl FeatureStore for ScyllaStore {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

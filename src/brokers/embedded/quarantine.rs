@@ -5,7 +5,7 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::FileExt,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
@@ -28,18 +28,22 @@ pub struct Quarantined {
 }
 
 /// A file of [`Quarantined`], where each one lies in it, and a file of the tags of those that are gone. What is gone is cut out of both
-/// at the next start.
+/// at the next start, or when it has become much.
 pub struct Quarantine {
+    path: PathBuf,
+    max: usize,
     file: File,
     gone: File,
+    /// How many tags `gone` holds.
+    forgotten: usize,
     length: u64,
     /// By tag: offset and bytes of the record.
     places: BTreeMap<u64, (u64, usize)>,
 }
 
 impl Quarantine {
-    /// Opens or makes the file.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    /// Opens or makes the file. Of more than `max` events the oldest make room.
+    pub fn open(path: &Path, max: usize) -> io::Result<Self> {
         let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)?;
         let bytes = std::fs::read(path)?;
         let (mut places, mut offset) = (BTreeMap::new(), 0);
@@ -52,22 +56,27 @@ impl Quarantine {
         file.set_len(whole as u64)?;
         let gone_path = path.with_extension("gone");
         let gone = OpenOptions::new().create(true).append(true).read(true).open(&gone_path)?;
-        let mut this = Self { file, gone, length: whole as u64, places };
+        let mut this = Self { path: path.to_owned(), max, file, gone, forgotten: 0, length: whole as u64, places };
         let tags = std::fs::read(&gone_path)?;
         let (tags, _cut_off) = tags.as_chunks();
         for tag in tags {
             this.places.remove(&u64::from_le_bytes(*tag));
         }
-        if !tags.is_empty() {
-            this.compact(path)?;
-        }
+        this.forgotten = tags.len();
+        this.clean()?;
         Ok(this)
     }
 
-    /// Writes what is left into a new file, which takes the old one's place.
-    fn compact(&mut self, path: &Path) -> io::Result<()> {
-        let (aside, left) = (path.with_extension("new"), self.list(0, usize::MAX)?);
+    /// Cuts what was forgotten out of the file.
+    pub fn clean(&mut self) -> io::Result<()> {
+        if self.forgotten == 0 {
+            return Ok(());
+        }
+        let (aside, left) = (self.path.with_extension("new"), self.list(0, usize::MAX)?);
         let mut new = Self {
+            path: self.path.clone(),
+            max: self.max,
+            forgotten: 0,
             file: OpenOptions::new().create(true).truncate(true).read(true).write(true).open(&aside)?,
             gone: self.gone.try_clone()?,
             length: 0,
@@ -75,7 +84,7 @@ impl Quarantine {
         };
         left.iter().try_for_each(|event| new.append(event))?;
         new.file.sync_data()?;
-        std::fs::rename(&aside, path)?;
+        std::fs::rename(&aside, &self.path)?;
         // Only now: until the new file is in place, these tags say what of the old one is gone.
         self.gone.set_len(0)?;
         *self = new;
@@ -90,6 +99,7 @@ impl Quarantine {
         self.gone.write_all(&tag.to_le_bytes())?;
         self.gone.sync_data()?;
         self.places.remove(&tag);
+        self.forgotten += 1;
         Ok(true)
     }
 
@@ -110,7 +120,16 @@ impl Quarantine {
             return Ok(());
         }
         self.append(event)?;
-        self.file.sync_data()
+        self.file.sync_data()?;
+        while self.places.len() > self.max
+            && let Some(oldest) = self.places.keys().next().copied()
+        {
+            self.forget(oldest)?;
+        }
+        if self.forgotten > self.max {
+            self.clean()?;
+        }
+        Ok(())
     }
 
     fn append(&mut self, event: &Quarantined) -> io::Result<()> {
@@ -155,19 +174,35 @@ mod tests {
         let path = dir.path().join("quarantine");
         let event =
             |tag| Quarantined { tag, partition: 1, redelivered: 0, reason: "r".into(), payload: vec![b'x'; 500] };
-        let mut quarantine = Quarantine::open(&path).unwrap();
+        let mut quarantine = Quarantine::open(&path, 100).unwrap();
         (1..=3).for_each(|tag| quarantine.add(&event(tag)).unwrap());
         let before = path.metadata().unwrap().len();
         assert!(quarantine.forget(2).unwrap() && !quarantine.forget(2).unwrap() && !quarantine.forget(9).unwrap());
         for _again in 0..2 {
-            let quarantine = Quarantine::open(&path).unwrap();
+            let quarantine = Quarantine::open(&path, 100).unwrap();
             let tags: Vec<u64> = quarantine.latest(u64::MAX, 10).unwrap().iter().map(|event| event.tag).collect();
             assert_eq!((tags, quarantine.len()), (vec![3, 1], 2));
             assert_eq!((quarantine.get(1).unwrap(), quarantine.get(2).unwrap()), (Some(event(1)), None));
         }
         assert!(path.metadata().unwrap().len() < before);
-        let mut quarantine = Quarantine::open(&path).unwrap();
+        let mut quarantine = Quarantine::open(&path, 100).unwrap();
         quarantine.add(&event(4)).unwrap();
-        assert_eq!(Quarantine::open(&path).unwrap().latest(4, 1).unwrap(), [event(3)]);
+        assert_eq!(Quarantine::open(&path, 100).unwrap().latest(4, 1).unwrap(), [event(3)]);
+    }
+
+    #[test]
+    fn the_oldest_make_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("quarantine");
+        let event =
+            |tag| Quarantined { tag, partition: 1, redelivered: 0, reason: "r".into(), payload: vec![b'x'; 500] };
+        let mut quarantine = Quarantine::open(&path, 5).unwrap();
+        (1..=40).for_each(|tag| quarantine.add(&event(tag)).unwrap());
+        let tags =
+            |quarantine: &Quarantine| quarantine.list(0, 99).unwrap().iter().map(|event| event.tag).collect::<Vec<_>>();
+        assert_eq!(tags(&quarantine), [36, 37, 38, 39, 40]);
+        assert!(path.metadata().unwrap().len() < 12 * 600, "what was forgotten is cut out in between");
+        drop(quarantine);
+        assert_eq!(tags(&Quarantine::open(&path, 5).unwrap()), [36, 37, 38, 39, 40]);
     }
 }

@@ -229,3 +229,21 @@ async fn what_was_acknowledged_survives_kill_9() {
         settled.extend(lost.into_iter().cloned().collect::<Vec<_>>());
     }
 }
+
+/// The bus as the quarantine of its own.
+struct Kept(Folder);
+
+#[async_trait]
+impl Subject for Kept {
+    type Port = foryou_actors::ports::quarantine::contract::Rig;
+    async fn open(&self) -> Self::Port {
+        let bus = Arc::new(self.0.open().await);
+        Self::Port { bus: bus.clone(), quarantine: bus, works: Box::new(()) }
+    }
+}
+
+fn kept() -> Kept {
+    Kept(fresh())
+}
+
+foryou_actors::quarantine_contract!(kept);

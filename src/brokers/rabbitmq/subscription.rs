@@ -390,7 +390,7 @@ fn reason(error: BusError) -> String {
     }
 }
 
-fn integer(value: &AMQPValue) -> Option<u32> {
+pub fn integer(value: &AMQPValue) -> Option<u32> {
     let number = match value {
         AMQPValue::ShortShortInt(n) => i64::from(*n),
         AMQPValue::ShortShortUInt(n) => i64::from(*n),

@@ -11,10 +11,10 @@ use super::*;
 use crate::config::{Bus, Rabbitmq, Secret, Whole};
 
 /// A bus of its own, of which nothing is left at the end.
-struct Own(Bus);
+pub struct Own(Bus);
 
 impl Own {
-    fn on(engines: &Engines) -> Self {
+    pub fn on(engines: &Engines) -> Self {
         let (scheme, rest) = engines.rabbitmq.split_once("://").unwrap();
         let (login, host) = rest.rsplit_once('@').unwrap();
         let (user, password) = login.split_once(':').unwrap();

@@ -19,20 +19,21 @@ use crate::{
 pub async fn list(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&request);
     let before = query.take("before", |text| text.parse().map_err(|_| format!("must be a number, not {text:?}")));
+    let reason = query.take("reason", |text| Ok(text.to_owned()));
     let limit = query.limit();
     query.finish()?;
-    let Some(kept) = app.bus.kept_aside() else {
+    let Some(kept) = &app.quarantine else {
         let elsewhere =
             format!("RabbitMQ keeps rejected events in its queue {}.quarantine.", app.config.bus.rabbitmq.name);
         return json(StatusCode::OK, &json!({"count": 0, "events": [], "elsewhere": elsewhere}));
     };
-    let events = kept.latest(before, limit).await?;
-    json(StatusCode::OK, &json!({"count": kept.count(), "events": events.iter().map(told).collect::<Vec<_>>()}))
+    let (count, events) = (kept.count().await?, kept.latest(before, reason.as_deref(), limit).await?);
+    json(StatusCode::OK, &json!({"count": count, "events": events.iter().map(told).collect::<Vec<_>>()}))
 }
 
 fn told(event: &Rejected) -> Value {
     json!({
-        "id": event.id, "partition": event.partition, "redelivered": event.redelivered, "reason": event.reason,
+        "id": event.id, "at": event.at, "partition": event.partition, "redelivered": event.redelivered, "reason": event.reason,
         "payload": String::from_utf8_lossy(&event.payload),
     })
 }
@@ -66,7 +67,7 @@ fn named(request: &HttpRequest) -> Result<(String, Option<u64>), Problem> {
 }
 
 fn kept(app: &App) -> Result<&dyn Quarantine, Problem> {
-    app.bus.kept_aside().ok_or_else(|| Problem::conflict("RabbitMQ keeps rejected events; settle them there."))
+    app.quarantine.as_deref().ok_or_else(|| Problem::conflict("RabbitMQ keeps rejected events; settle them there."))
 }
 
 fn known(there: bool, id: &str) -> Result<(), Problem> {

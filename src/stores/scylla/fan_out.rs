@@ -40,6 +40,7 @@ const DAY_S: i32 = 86_400;
 pub struct Kept {
     pub activity_s: i32,
     pub ids_s: i32,
+    pub rejected_s: i32,
 }
 
 pub type Job<'a> = Pin<Box<dyn Future<Output = Result<(), DriverError>> + Send + 'a>>;

@@ -75,6 +75,18 @@ statements! {
     tallies: Plain "SELECT key, tally FROM tallies WHERE owner = ? AND shard = ?",
     put_tally: Plain "INSERT INTO tallies (owner, shard, key, tally) VALUES (?, ?, ?, ?) USING TIMESTAMP ?",
 
+    rejected: Plain "SELECT id, partition, redelivered, reason, payload FROM quarantine WHERE day = ? AND id < ?",
+    one_rejected: SerialRead "SELECT id, partition, redelivered, reason, payload FROM quarantine WHERE day = ? AND id = ?",
+    rejected_ids: Plain "SELECT id FROM quarantine WHERE day = ? LIMIT ?",
+    count_rejected: Plain "SELECT count(*) FROM quarantine WHERE day = ?",
+    put_rejected: Conditional "INSERT INTO quarantine (day, id, partition, redelivered, reason, payload) VALUES (?, ?, ?, ?, ?, ?)
+        IF NOT EXISTS USING TTL ?",
+    drop_rejected: Conditional "DELETE FROM quarantine WHERE day = ? AND id = ? IF EXISTS",
+    drop_rejected_before: Plain "DELETE FROM quarantine USING TIMESTAMP ? WHERE day = ? AND id < ?",
+    note_rejected: Plain "INSERT INTO quarantine_of (user, id) VALUES (?, ?) USING TTL ?",
+    rejected_of: Plain "SELECT id FROM quarantine_of WHERE user = ?",
+    drop_rejected_of: Plain "DELETE FROM quarantine_of WHERE user = ?",
+
     owners: Plain "SELECT owner FROM owners",
     owner: SerialRead "SELECT epoch, journal_epoch, committed, at, last_order FROM owners WHERE owner = ?",
     new_owner: Conditional "INSERT INTO owners (owner, epoch, journal_epoch, committed, at) VALUES (?, 1, 1, 0, ?) IF NOT EXISTS",

@@ -7,10 +7,10 @@ use super::*;
 use crate::config::Secret;
 
 /// A keyspace of its own, which is dropped at the end.
-struct Keyspace(Scylla);
+pub struct Keyspace(pub Scylla);
 
 impl Keyspace {
-    fn on(engines: &Engines) -> Self {
+    pub fn on(engines: &Engines) -> Self {
         let (user, password) = engines.login.unwrap_or_default();
         Self(Scylla {
             nodes: engines.cassandra.clone(),
@@ -21,7 +21,7 @@ impl Keyspace {
         })
     }
 
-    async fn open_as(&self, owner: &str) -> ScyllaStore {
+    pub async fn open_as(&self, owner: &str) -> ScyllaStore {
         ScyllaStore::connect(&self.0, owner).await.unwrap()
     }
 }

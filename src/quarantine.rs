@@ -1,0 +1,141 @@
+//! The quarantine of several nodes: what RabbitMQ's queue holds goes into the shared store, where people look at it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use foryou_actors::{
+    ports::{
+        bus::BusError,
+        quarantine::{Quarantine, Rejected},
+        store::StoreError,
+    },
+    services::supervisor::{Context, Service, ServiceError, ServiceSpec},
+};
+use foryou_schemas::UserId;
+
+use crate::{
+    brokers::rabbitmq::RabbitBus,
+    stores::scylla::{Aside, ScyllaStore},
+};
+
+/// Between attempts: the first pause and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// How often the oldest make room.
+const TRIM_EVERY: Duration = Duration::from_secs(600);
+
+/// Events that were rejected, in the shared store.
+pub struct SharedQuarantine {
+    store: Arc<ScyllaStore>,
+    bus: Arc<RabbitBus>,
+    max: u64,
+}
+
+impl SharedQuarantine {
+    /// Keeps `max` events at most, and each for as long as the store is configured to.
+    pub fn new(store: Arc<ScyllaStore>, bus: Arc<RabbitBus>, max: u64) -> Arc<Self> {
+        Arc::new(Self { store, bus, max })
+    }
+
+    /// Declares the service that fills it. Every node may run one: each takes a share.
+    pub fn service(self: Arc<Self>) -> ServiceSpec {
+        ServiceSpec::new("quarantine", move || Filler(self.clone()))
+    }
+}
+
+struct Filler(Arc<SharedQuarantine>);
+
+#[async_trait]
+impl Service for Filler {
+    async fn run(&mut self, context: Context) -> Result<(), ServiceError> {
+        let mut pause = PAUSES.0;
+        // Whoever waits for this service must not wait for a queue that has nothing.
+        context.ready();
+        while !context.stop.is_requested() {
+            let error = tokio::select! {
+                error = self.fill(&context, &mut pause) => error,
+                () = context.stop.requested() => return Ok(()),
+            };
+            tracing::warn!(%error, "rejected events wait in RabbitMQ; trying again");
+            context.probe.note_error(error);
+            context.stop.pause(pause).await;
+            pause = (pause * 2).min(PAUSES.1);
+        }
+        Ok(())
+    }
+}
+
+impl Filler {
+    /// Moves what comes into the store, and settles it there only; ends with an error. Cut off anywhere, what was not settled comes
+    /// again, and is kept once.
+    async fn fill(&self, context: &Context, pause: &mut Duration) -> ServiceError {
+        let done: Result<(), ServiceError> = async {
+            let mut aside = self.0.bus.aside().await?;
+            let mut trimmed: Option<Instant> = None;
+            loop {
+                if trimmed.is_none_or(|at| at.elapsed() > TRIM_EVERY) {
+                    self.0.store.trim_rejected(self.0.max).await?;
+                    trimmed = Some(Instant::now());
+                }
+                let Ok(some) = tokio::time::timeout(TRIM_EVERY, aside.next()).await else { continue };
+                let (some, started) = (some?, Instant::now());
+                let count = some.len();
+                for event in some {
+                    self.0.store.keep_rejected(&event.into()).await?;
+                }
+                aside.settle().await?;
+                *pause = PAUSES.0;
+                context.probe.handled(count as u64, started.elapsed());
+            }
+        }
+        .await;
+        done.err().unwrap_or_else(|| "it came to an end".into())
+    }
+}
+
+impl From<crate::brokers::rabbitmq::PutAside> for Aside {
+    fn from(event: crate::brokers::rabbitmq::PutAside) -> Self {
+        let crate::brokers::rabbitmq::PutAside { at, partition, redelivered, reason, payload } = event;
+        Self { at, partition, redelivered, reason, payload }
+    }
+}
+
+#[async_trait]
+impl Quarantine for SharedQuarantine {
+    async fn count(&self) -> Result<u64, BusError> {
+        self.store.count_rejected().await.map_err(away)
+    }
+
+    async fn latest(&self, before: Option<u64>, reason: Option<&str>, limit: usize) -> Result<Vec<Rejected>, BusError> {
+        self.store.rejected(before, reason, limit).await.map_err(away)
+    }
+
+    async fn get(&self, id: u64) -> Result<Option<Rejected>, BusError> {
+        self.store.one_rejected(id).await.map_err(away)
+    }
+
+    async fn replay(&self, id: u64) -> Result<bool, BusError> {
+        let Some(event) = self.get(id).await? else { return Ok(false) };
+        let user = event.user();
+        self.bus.publish_again(user.as_ref(), event.partition, event.payload).await?;
+        // Were this cut off, the event would be here and published: its id keeps it from being applied twice.
+        self.discard(id).await
+    }
+
+    async fn discard(&self, id: u64) -> Result<bool, BusError> {
+        self.store.forget_rejected(id).await.map_err(away)
+    }
+
+    async fn forget(&self, user: &UserId) -> Result<(), BusError> {
+        self.store.forget_rejected_of(user).await.map_err(away)
+    }
+}
+
+fn away(error: StoreError) -> BusError {
+    BusError::Away(format!("its quarantine is in the store: {error}"))
+}
+
+#[cfg(test)]
+mod tests;
