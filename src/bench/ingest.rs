@@ -111,11 +111,7 @@ pub async fn run(settings: IngestBench) -> Result<IngestReport> {
         doubled,
         errors: outcome.errors,
         applied_after_s,
-        stored: Quantiles {
-            p50: quantile_ms(&stored, 0.5),
-            p99: quantile_ms(&stored, 0.99),
-            samples: stored.len(),
-        },
+        stored: Quantiles { p50: quantile_ms(&stored, 0.5), p99: quantile_ms(&stored, 0.99), samples: stored.len() },
         head: Head::new("ingest", began, server.onnxruntime()),
         settings,
     })

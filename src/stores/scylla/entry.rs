@@ -64,10 +64,6 @@ impl Counted {
     pub fn new(key: &TallyKey, tally: Vec<u8>) -> Result<Self, StoreError> {
         Ok(Self { key: Blob(rows::write_tally_key(key)?), tally: Blob(tally) })
     }
-
-    pub fn shard(&self) -> i32 {
-        (crc32fast::hash(&self.key.0) % TALLY_SHARDS as u32) as i32
-    }
 }
 
 impl Served {
@@ -79,6 +75,11 @@ impl Served {
     pub fn day(&self) -> i32 {
         super::clock::day(self.at_ms * 1_000)
     }
+}
+
+/// The partition of a tally.
+pub fn tally_shard(key: &[u8]) -> i32 {
+    (crc32fast::hash(key) % TALLY_SHARDS as u32) as i32
 }
 
 /// The partition of an event's hashed id.

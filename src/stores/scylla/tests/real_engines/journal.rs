@@ -112,7 +112,7 @@ async fn a_batch_of_which_a_part_was_written_is_completed() {
         part.activity.push(entry::Acted { user: ann.clone(), seq, id, event });
     }
     let to = shared.link.get().unwrap();
-    fan_out::fan_out(&to, shared.kept, "a", &part, &[]).await.unwrap();
+    fan_out::fan_out(&to, shared.kept, &part, &[]).await.unwrap();
     b.take_over("a").await.unwrap();
     assert_whole(&b, &a, &ann, 4).await;
 }
