@@ -176,12 +176,15 @@ impl Writer {
     /// Writes an entry: to the journal, as committed, to its tables but for the tallies.
     async fn put(&self, ownership: Ownership, entry: &Entry, order: Option<i64>) -> Result<Ownership, StoreError> {
         let (shared, owner) = (&*self.shared, &*self.shared.owner);
-        shared.journals().put(owner, ownership, entry).await?;
-        #[cfg(test)]
-        shared.fault(super::Fault::Put)?;
-        let ownership = shared.journals().commit(owner, ownership, entry.at, order).await?;
-        #[cfg(test)]
-        shared.fault(super::Fault::Committed)?;
+        let mut ownership = ownership;
+        if entry.is_journaled() || order != ownership.order {
+            shared.journals().put(owner, ownership, entry).await?;
+            #[cfg(test)]
+            shared.fault(super::Fault::Put)?;
+            ownership = shared.journals().commit(owner, ownership, entry.at, order).await?;
+            #[cfg(test)]
+            shared.fault(super::Fault::Committed)?;
+        }
         let notes = shared.noted.lock().missing(entry);
         let to = shared.link.get()?;
         fan_out(&to, shared.kept, entry, &notes).await.map_err(|error| shared.link.failed(error))?;
