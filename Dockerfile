@@ -21,10 +21,12 @@ RUN apt-get update \
 COPY --from=onnxruntime /usr/local/lib/libonnxruntime.so /usr/local/lib/
 COPY --from=build /usr/local/bin/foryou /usr/local/bin/
 COPY foryou.toml LICENSE /usr/share/doc/foryou/
-# Models, and with the embedded store and bus everything. In a container the loopback address would reach nobody.
+# Models, and with the embedded store and bus everything. In a container the loopback address would reach nobody; on any other, callers
+# have to prove who they are (`foryou keys create` in the container makes a key).
 ENV ORT_DYLIB_PATH=/usr/local/lib/libonnxruntime.so \
     FORYOU__DATA__DIR=/var/lib/foryou \
-    FORYOU__SERVER__BIND=0.0.0.0:8080
+    FORYOU__SERVER__BIND=0.0.0.0:8080 \
+    FORYOU__ACCESS__MODE=on
 USER foryou
 VOLUME /var/lib/foryou
 EXPOSE 8080

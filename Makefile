@@ -12,9 +12,9 @@ test:
 	$(CARGO) test --release --locked --workspace --no-run
 	library="$$(scripts/onnxruntime.sh)" && ORT_DYLIB_PATH="$$library" scripts/engines.sh run $(CARGO) test --release --locked --workspace
 
-# Without the tests on RabbitMQ and Cassandra.
+# Without the tests on RabbitMQ and Cassandra, and in a browser.
 test-embedded:
-	library="$$(scripts/onnxruntime.sh)" && ORT_DYLIB_PATH="$$library" $(CARGO) test --release --locked --workspace -- --skip real_engines
+	library="$$(scripts/onnxruntime.sh)" && ORT_DYLIB_PATH="$$library" $(CARGO) test --release --locked --workspace -- --skip real_engines --skip browser
 
 # Two servers on RabbitMQ and Cassandra of their own, events all the time, fault after fault. `make test` holds a short form.
 MINUTES ?= 20

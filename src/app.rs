@@ -23,23 +23,30 @@ use foryou_actors::{
     sessions::{SessionSettings, Sessions},
     tallies,
 };
+use foryou_schemas::Timestamp;
 use prometheus_client::metrics::counter::Counter;
+use rustls::ClientConfig;
 
 use crate::{
+    access::{self, Audit, Gate},
     clock::{Clock, Ids},
     config::{Config, threads},
     engines::Engines,
     exchange,
     feed::{Feeds, counts::Counts, pipeline::Pipeline, trends::Popular},
-    http::{self, Claims},
+    http::{self, Claims, EventCounts, console},
     models::{IndexKeeper, Loading, Models, ReleaseLoader, Releases},
-    telemetry::Metrics,
+    stores::timed::{StoreCounts, TimedStore},
+    telemetry::{EngineFigures, Freshness, Gauges, Metrics, Objective, Observatory},
+    tls::{self, Certificate},
 };
 
 /// What every request handler reaches: the parts of the running engine.
 pub struct App {
     /// What is in force.
     pub config: Config,
+    /// When it was started.
+    pub started_at: Timestamp,
     /// Tells the time.
     pub clock: Clock,
     /// Gives ids.
@@ -58,12 +65,34 @@ pub struct App {
     pub writer: FeatureWriter,
     /// The event ids that are being accepted, or were lately.
     pub claims: Claims,
+    /// What became of events that came over HTTP.
+    pub events: EventCounts,
     /// Events that were accepted while the store could not say whether they are known.
     pub unchecked: Counter,
+    /// What requests are held against: who may do what.
+    pub gate: Data<Gate>,
+    /// Who did what.
+    pub audit: Audit,
+    /// How TLS is spoken with other nodes, where it is.
+    pub node_tls: Option<Arc<ClientConfig>>,
     /// Makes feeds.
     pub feeds: Feeds,
     /// Which node holds whose session.
     pub membership: Membership,
+    /// From the bus into sessions and the store.
+    pub ingest: Ingest,
+    /// The folder of model releases.
+    pub releases: Releases,
+    /// How the feature store answers.
+    pub store_counts: Arc<StoreCounts>,
+    /// What has to be asked for now and then.
+    pub gauges: Gauges,
+    /// How soon feeds have to reflect events, and whether they do.
+    pub objective: Objective,
+    /// Held while the index is measured: one measurement at a time.
+    pub measuring: tokio::sync::Mutex<()>,
+    /// The figures of the last hours.
+    pub observatory: Arc<Observatory>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// The services behind all this.
@@ -92,14 +121,26 @@ pub struct Application {
     address: SocketAddr,
 }
 
+/// How often a changed certificate is looked for.
+const CERTIFICATE_EVERY: Duration = Duration::from_secs(2);
 /// How long services may take to finish what they took on.
 const DRAIN: Duration = Duration::from_secs(10);
 
 impl Application {
     /// Starts everything on engines that are open. `listener` is bound and takes connections from now on.
     pub async fn start_on(config: Config, listener: TcpListener, engines: Engines) -> anyhow::Result<Self> {
-        let Engines { store, bus, cluster, feed, membership, mut services } = engines;
+        let Engines { store, bus, access, audit, cluster, feed, membership, mut services } = engines;
         let (clock, ids, metrics) = (Clock::system(), Ids::unique(), Arc::new(Metrics::default()));
+        let ip = listener.local_addr()?.ip();
+        // First: what is refused should not have touched anything.
+        let gate = Gate::open(&config, ip, membership.is_alone(), access, clock.clone(), metrics.clone()).await?;
+        let certificate = config.server.tls.is_on().then(|| Certificate::open(&config.server.tls)).transpose()?;
+        // What this node speaks, the others do, too.
+        let speaks_tls = !membership.is_alone() && certificate.is_some();
+        let node_tls = speaks_tls.then(|| tls::client(&config.cluster.ca, "cluster.ca")).transpose()?;
+        let (gate, audit) = (Data::new(gate), Audit::new(audit, clock.clone()));
+        let store_counts = StoreCounts::new(&metrics);
+        let store: Arc<dyn FeatureStore> = Arc::new(TimedStore::new(store, store_counts.clone()));
         let live = Arc::new(Live::default());
         catalogue::load(store.as_ref(), &live).await?;
         // Ingest restores them too whenever it starts; here, so that no request is answered without them.
@@ -137,8 +178,11 @@ impl Application {
             subscriptions,
             membership: membership.clone(),
         };
-        let (_ingest, ingest_service) = Ingest::new(ingest_settings, parts);
+        let (ingest, ingest_service) = Ingest::new(ingest_settings, parts);
+        let (releases, observatory) =
+            (Releases::new(&config.data.dir), Observatory::new(config.console.listeners.count()));
         services.extend([
+            access::refresh::service(gate.clone(), config.access.refresh_ms.millis()),
             writer_service,
             sweeper::service(sessions.clone()),
             subscriptions_service,
@@ -146,20 +190,31 @@ impl Application {
             ingest_service,
             popular.spec(live.clone(), config.feed.exploration.clone(), clock.clone()),
             ReleaseLoader::spec(
-                Releases::new(&config.data.dir),
+                releases.clone(),
                 models.clone(),
                 live.clone(),
                 Loading { threads: threads(config.server.workers.count()), ranker: config.models.ranker },
             ),
             IndexKeeper::spec(models.clone(), live.clone()),
+            observatory.service(),
         ]);
+        if let Some(certificate) = &certificate {
+            services.push(tls::service(certificate.clone(), CERTIFICATE_EVERY));
+        }
         if let Some(feed) = feed {
             services.push(catalogue_feed::service(feed, catalogue.clone(), cluster, membership.name()));
         }
         if !membership.is_alone() {
             live.share();
             let every = config.cluster.statistics_ms.millis();
-            services.push(exchange::service(membership.clone(), live.clone(), store.clone(), every));
+            services.push(exchange::service(
+                membership.clone(),
+                live.clone(),
+                store.clone(),
+                every,
+                gate.node_key(),
+                node_tls.clone(),
+            ));
         }
         let supervisor = Supervisor::start(RestartPolicy::default(), services).await?;
         let feeds = Feeds {
@@ -173,12 +228,16 @@ impl Application {
             clock: clock.clone(),
             ids: ids.clone(),
             counts: Counts::new(&metrics),
+            freshness: Arc::new(Freshness::new(&metrics)),
         };
+        let events = EventCounts::new(&metrics);
+        let objective = Objective::new(&config.console, feeds.freshness.delay().clone());
         let unchecked =
             metrics.counter("events_unchecked", "Events accepted without a look whether the store knows them");
         let claims = Claims::new(config.bus.max_depth.count());
         let app = Data::new(App {
             config,
+            started_at: clock.now(),
             clock,
             ids,
             live,
@@ -188,14 +247,27 @@ impl Application {
             catalogue,
             writer,
             claims,
+            events,
             unchecked,
+            gate,
+            audit,
+            node_tls,
             feeds,
             membership,
+            ingest,
+            releases,
+            store_counts,
+            gauges: Gauges::default(),
+            objective,
+            measuring: tokio::sync::Mutex::new(()),
+            observatory,
             metrics,
             supervisor,
         });
+        app.metrics.collected(EngineFigures(Arc::downgrade(&app)));
+        app.observatory.begin(console::scene(&app));
         let address = listener.local_addr()?;
-        let server = http::serve(app.clone(), listener)?;
+        let server = http::serve(app.clone(), listener, certificate.as_ref())?;
         Ok(Self { app, server, address })
     }
 
@@ -215,6 +287,8 @@ impl Application {
         let stopping = async {
             stop.await;
             tracing::info!("stopping");
+            // They would hold their connections open.
+            self.app.observatory.close();
             handle.stop(true).await;
         };
         let (served, ()) = tokio::join!(self.server, stopping);

@@ -17,6 +17,7 @@ pub mod config;
 pub mod duration;
 pub mod evaluate;
 pub mod import;
+pub mod keys;
 pub mod metrics;
 pub mod migrate;
 pub mod nodes;
@@ -62,6 +63,9 @@ enum Command {
     Migrate,
     /// List the nodes that run, and what each holds.
     Nodes,
+    /// Make and revoke keys for servers; make passwords for the console.
+    #[command(subcommand)]
+    Keys(keys::Action),
     /// Measure: one JSON object with machine, versions and settings.
     #[command(subcommand)]
     Bench(bench::Benchmark),
@@ -144,6 +148,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Release(action) => release::run(action, &context),
         Command::Migrate => migrate::run(&context),
         Command::Nodes => nodes::run(&context),
+        Command::Keys(action) => keys::run(action, &context),
         Command::Bench(benchmark) => bench::run(benchmark, &context),
         Command::Config(action) => config::run(action, &context),
     }

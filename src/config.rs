@@ -2,6 +2,7 @@
 //!
 //! `foryou.toml` in the repository documents every key. What has been loaded holds: ranges are in the types.
 
+mod access;
 mod bounded;
 mod error;
 mod feed;
@@ -13,12 +14,14 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub use access::{Access, AccessMode, AdminLogin, Limits, Tokens};
 pub use bounded::{Real, Whole};
 pub use error::ConfigError;
 pub use feed::{Candidates, Diversity, Exploration, Feed, Utility};
 pub use secret::Secret;
 pub use sections::{
-    Bus, BusKind, Cluster, Data, Log, LogFormat, Models, Rabbitmq, Scylla, Server, Sessions, Store, StoreKind, Training,
+    Bus, BusKind, Cluster, Console, Data, Log, LogFormat, Models, Rabbitmq, Scylla, Server, Sessions, Store, StoreKind,
+    Tls, Training,
 };
 
 /// What every environment variable that overrides a key begins with.
@@ -37,6 +40,8 @@ pub struct Config {
     pub store: Store,
     /// Several nodes.
     pub cluster: Cluster,
+    /// Who may do what.
+    pub access: Access,
     /// Sessions.
     pub sessions: Sessions,
     /// The making of a feed.
@@ -45,6 +50,8 @@ pub struct Config {
     pub models: Models,
     /// Training.
     pub training: Training,
+    /// The admin console.
+    pub console: Console,
     /// Logs.
     pub log: Log,
 }
@@ -85,7 +92,12 @@ impl Config {
     #[must_use]
     pub fn masked(&self) -> Self {
         let mut shown = self.clone();
-        for secret in [&mut shown.bus.rabbitmq.password, &mut shown.store.scylla.password] {
+        for secret in [
+            &mut shown.bus.rabbitmq.password,
+            &mut shown.store.scylla.password,
+            &mut shown.cluster.secret,
+            &mut shown.access.admin.users,
+        ] {
             *secret = secret.masked();
         }
         shown

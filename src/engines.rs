@@ -5,7 +5,10 @@ use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::ensure;
 use foryou_actors::{
-    ports::{bus::EventBus, catalogue::CatalogueFeed, cluster::Cluster, store::FeatureStore},
+    ports::{
+        access::AccessStore, audit::AuditLog, bus::EventBus, catalogue::CatalogueFeed, cluster::Cluster,
+        store::FeatureStore,
+    },
     services::{
         membership::{Membership, MembershipSettings},
         supervisor::ServiceSpec,
@@ -19,7 +22,11 @@ use crate::{
         rabbitmq::RabbitBus,
     },
     config::{BusKind, Config, StoreKind},
-    stores::{embedded::EmbeddedStore, scylla::ScyllaStore},
+    stores::{
+        embedded::EmbeddedStore,
+        files::{AuditFiles, KeyFile},
+        scylla::{ScyllaAudit, ScyllaStore},
+    },
 };
 
 /// What everything runs on.
@@ -28,6 +35,10 @@ pub struct Engines {
     pub store: Arc<dyn FeatureStore>,
     /// The event bus.
     pub bus: Arc<dyn EventBus>,
+    /// The keys of servers.
+    pub access: Arc<dyn AccessStore>,
+    /// The audit log.
+    pub audit: Arc<dyn AuditLog>,
     /// The list of nodes, where the store is one that nodes share.
     pub cluster: Option<Arc<dyn Cluster>>,
     /// Changes of the catalogue, where the bus is one that nodes share.
@@ -41,7 +52,7 @@ pub struct Engines {
 impl Engines {
     /// Opens what the configuration names, for a server that listens at `bound`.
     pub async fn open(config: &Config, bound: SocketAddr) -> anyhow::Result<Self> {
-        let (store, cluster) = open_shared_store(config, &config.node_name()).await?;
+        let Opened { store, cluster, access, audit } = open_all(config, &config.node_name()).await?;
         let (bus, feed) = open_bus(config).await?;
         let (membership, services) = match &cluster {
             Some(cluster) if feed.is_some() => {
@@ -57,7 +68,7 @@ impl Engines {
                 (Membership::alone(&name, bus.partitions()), Vec::new())
             }
         };
-        Ok(Self { store, bus, cluster, feed, membership, services })
+        Ok(Self { store, bus, access, audit, cluster, feed, membership, services })
     }
 }
 
@@ -87,27 +98,54 @@ const OFFLINE: &str = "import";
 
 /// Opens the feature store for a command.
 pub async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn FeatureStore>> {
-    Ok(open_shared_store(config, OFFLINE).await?.0)
+    Ok(open_all(config, OFFLINE).await?.store)
+}
+
+/// Opens where keys and the audit log are kept, for a command: beside a server that runs, too.
+pub async fn open_access(config: &Config) -> anyhow::Result<(Arc<dyn AccessStore>, Arc<dyn AuditLog>)> {
+    match config.store.kind {
+        StoreKind::Embedded => Ok(access_files(config)),
+        StoreKind::Scylla => {
+            let opened = open_all(config, OFFLINE).await?;
+            Ok((opened.access, opened.audit))
+        }
+    }
 }
 
 /// Opens the list of nodes, where the store is one that nodes share.
 pub async fn open_cluster(config: &Config) -> anyhow::Result<Option<Arc<dyn Cluster>>> {
     match config.store.kind {
         StoreKind::Embedded => Ok(None),
-        StoreKind::Scylla => Ok(open_shared_store(config, OFFLINE).await?.1),
+        StoreKind::Scylla => Ok(open_all(config, OFFLINE).await?.cluster),
     }
 }
 
-type SharedStore = (Arc<dyn FeatureStore>, Option<Arc<dyn Cluster>>);
+/// What lies in the store, or beside it.
+struct Opened {
+    store: Arc<dyn FeatureStore>,
+    cluster: Option<Arc<dyn Cluster>>,
+    access: Arc<dyn AccessStore>,
+    audit: Arc<dyn AuditLog>,
+}
 
-async fn open_shared_store(config: &Config, owner: &str) -> anyhow::Result<SharedStore> {
+async fn open_all(config: &Config, owner: &str) -> anyhow::Result<Opened> {
     match config.store.kind {
-        StoreKind::Embedded => Ok((Arc::new(EmbeddedStore::open(&config.data.dir.join("store"))?), None)),
+        StoreKind::Embedded => {
+            let store = Arc::new(EmbeddedStore::open(&config.data.dir.join("store"))?);
+            let (access, audit) = access_files(config);
+            Ok(Opened { store, cluster: None, access, audit })
+        }
         StoreKind::Scylla => {
             let store = Arc::new(ScyllaStore::connect(&config.store.scylla, owner).await?);
-            Ok((store.clone(), Some(store)))
+            let audit = Arc::new(ScyllaAudit::new(store.clone(), config.access.audit_days.get()));
+            Ok(Opened { store: store.clone(), cluster: Some(store.clone()), access: store, audit })
         }
     }
+}
+
+fn access_files(config: &Config) -> (Arc<dyn AccessStore>, Arc<dyn AuditLog>) {
+    let folder = config.data.dir.join("access");
+    (Arc::new(KeyFile::new(&folder)), Arc::new(AuditFiles::new(&folder, config.access.audit_days.get())))
 }
 
 type SharedBus = (Arc<dyn EventBus>, Option<Arc<dyn CatalogueFeed>>);

@@ -35,6 +35,8 @@ struct Details {
     errors: Vec<FieldError>,
     retry_after: Option<Duration>,
     allow: Option<String>,
+    /// What may be shown to prove who one is (RFC 6750).
+    challenge: Option<&'static str>,
     cause: Option<String>,
 }
 
@@ -107,6 +109,11 @@ impl Problem {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "no-such-method", title, detail).with(|d| d.allow = Some(allow))
     }
 
+    /// What is asked for does not go with how things are now.
+    pub fn conflict(why: impl fmt::Display) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", "Not possible now", why.to_string())
+    }
+
     /// More work than the server can take now.
     pub fn overloaded(what: &str, retry_after: Duration) -> Self {
         let detail = format!("{what}; try again after the time in Retry-After.");
@@ -121,6 +128,31 @@ impl Problem {
         let title = "Too many requests";
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", title, detail)
             .with(|d| d.retry_after = Some(RETRY_AFTER))
+    }
+
+    /// One key, or one person, asks more often than they may.
+    pub fn too_often(whose: &str, retry_after: Duration) -> Self {
+        Self::too_many(&format!("{whose} asks more often than it may")).with(|d| d.retry_after = Some(retry_after))
+    }
+
+    /// Nothing was shown that tells who asks.
+    pub fn unknown_caller(detail: &str) -> Self {
+        Self::unauthorized(detail, "Bearer realm=\"foryou\"")
+    }
+
+    /// What was shown to tell who asks is not good.
+    pub fn bad_credential(detail: &str) -> Self {
+        Self::unauthorized(detail, "Bearer realm=\"foryou\", error=\"invalid_token\"")
+    }
+
+    fn unauthorized(detail: &str, challenge: &'static str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Not authorised", detail)
+            .with(|d| d.challenge = Some(challenge))
+    }
+
+    /// Who asks is known, and may not do this.
+    pub fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "Not allowed", detail)
     }
 
     /// The server is up and cannot do its work yet, or not any more.
@@ -156,6 +188,7 @@ impl Problem {
             errors: Vec::new(),
             retry_after: None,
             allow: None,
+            challenge: None,
             cause: None,
         }))
     }
@@ -185,6 +218,9 @@ impl ResponseError for Problem {
         }
         if let Some(allow) = &self.0.allow {
             response.insert_header((header::ALLOW, allow.as_str()));
+        }
+        if let Some(challenge) = self.0.challenge {
+            response.insert_header((header::WWW_AUTHENTICATE, challenge));
         }
         let document = Document {
             r#type: format!("urn:foryou:problem:{}", self.0.slug),

@@ -14,23 +14,39 @@ use foryou_actors::{
     },
     tallies,
 };
+use foryou_schemas::Timestamp;
 use http_body_util::Full;
 use hyper::{Request, header::HOST};
+use rustls::ClientConfig;
 use tokio::time::Instant;
 
-use crate::http::{Peers, tallies as route};
+use crate::{
+    access::{
+        Caller,
+        nodes::{CALLER, NODE_AUTH, NodeKey},
+    },
+    http::{Peers, tallies as route},
+};
 
 /// How long a node may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The service to be supervised.
-pub fn service(membership: Membership, live: Arc<Live>, store: Arc<dyn FeatureStore>, every: Duration) -> ServiceSpec {
+pub fn service(
+    membership: Membership,
+    live: Arc<Live>,
+    store: Arc<dyn FeatureStore>,
+    every: Duration,
+    key: Option<Arc<NodeKey>>,
+    tls: Option<Arc<ClientConfig>>,
+) -> ServiceSpec {
     ServiceSpec::new("statistics_exchange", move || Exchange {
         membership: membership.clone(),
         live: live.clone(),
         store: store.clone(),
         every,
-        peers: Peers::default(),
+        key: key.clone(),
+        peers: Peers::new(tls.clone()),
         known: HashMap::new(),
         takeovers: membership.takeovers(),
     })
@@ -41,6 +57,8 @@ struct Exchange {
     live: Arc<Live>,
     store: Arc<dyn FeatureStore>,
     every: Duration,
+    /// What it proves with that it is a node.
+    key: Option<Arc<NodeKey>>,
     peers: Peers,
     /// Of each node: its incarnation, its generation, and the order number up to which its counts are known.
     known: HashMap<Box<str>, (Box<str>, u64, u64)>,
@@ -82,7 +100,13 @@ impl Exchange {
         let before = self.known.get(&node.name).filter(|(incarnation, ..)| *incarnation == node.incarnation);
         let (generation, since) = before.map_or((None, 0), |(_, generation, order)| (Some(*generation), *order));
         let uri = format!("{}?since={since}", route::PATH);
-        let request = Request::get(uri).header(HOST, &*node.address).body(Full::<Bytes>::default())?;
+        let mut request = Request::get(&uri).header(HOST, &*node.address);
+        if let Some(key) = &self.key {
+            let name: Arc<str> = self.membership.name().into();
+            let signed = key.sign(&name, "GET", &uri, &Caller::Node { name: name.clone() }, Timestamp::now());
+            request = request.header(NODE_AUTH, signed.auth).header(CALLER, signed.caller);
+        }
+        let request = request.body(Full::<Bytes>::default())?;
         let answer = self.peers.send(&node.address, request, PATIENCE).await?;
         ensure!(answer.status().is_success(), "it answered {}", answer.status());
         let told: route::Told = postcard::from_bytes(answer.body()).context("its answer does not decode")?;

@@ -1,5 +1,6 @@
 //! foryou: the real-time "For You" feed server. See `ARCHITECTURE.md` for the way of the data.
 
+pub mod access;
 pub mod app;
 pub mod bench;
 pub mod brokers;
@@ -16,5 +17,6 @@ pub mod import;
 pub mod models;
 pub mod stores;
 pub mod telemetry;
+pub mod tls;
 pub mod training;
 pub mod window;

@@ -14,6 +14,7 @@ mod loader;
 mod manifest;
 mod parity;
 pub mod prior;
+pub mod recall;
 mod release;
 mod releases;
 pub mod runtime;

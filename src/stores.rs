@@ -1,5 +1,7 @@
-//! Feature stores: the implementations of [`foryou_actors::ports::store::FeatureStore`].
+//! Stores: the implementations of [`foryou_actors::ports::store::FeatureStore`], and of where keys and the audit log are kept.
 
 pub mod embedded;
+pub mod files;
 mod rows;
 pub mod scylla;
+pub mod timed;

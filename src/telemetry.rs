@@ -1,9 +1,24 @@
-//! What the server tells about itself: logs and spans, request ids, metrics.
+//! What the server tells about itself: logs and spans, request ids, metrics, and the figures of the last hours.
 
+mod engine;
+mod freshness;
+mod gauges;
+mod histogram;
+pub mod history;
 mod logs;
 mod metrics;
+mod objective;
+mod observatory;
 mod request_id;
+mod series;
 
+pub use engine::EngineFigures;
+pub use freshness::{Freshness, Reflected};
+pub use gauges::{Gauges, Process};
+pub use histogram::Histogram;
 pub use logs::{LogError, init};
-pub use metrics::{Histogram, Metrics};
+pub use metrics::{CLASSES, Metrics};
+pub use objective::Objective;
+pub use observatory::{Observatory, Scene, Watcher};
 pub use request_id::RequestId;
+pub use series::Sources;

@@ -16,6 +16,7 @@ pub mod replay;
 mod retrieval;
 mod rows;
 mod rows_file;
+pub mod runs;
 pub mod served;
 mod table;
 #[cfg(test)]

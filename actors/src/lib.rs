@@ -5,6 +5,7 @@ pub mod catalogue;
 pub mod chunked;
 pub mod dictionary;
 pub mod fold;
+pub mod histogram;
 pub mod live;
 pub mod ports;
 pub mod services;

@@ -9,4 +9,4 @@ mod session;
 pub mod snapshot;
 pub mod state;
 
-pub use registry::{AppliedEvents, SessionError, SessionSettings, SessionStats, Sessions};
+pub use registry::{AppliedEvents, Busy, SessionError, SessionSettings, SessionStats, Sessions, ShardStats};

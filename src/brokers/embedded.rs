@@ -24,7 +24,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use foryou_actors::ports::bus::{BusError, EventBus, PARTITIONS, Partitions, Subscription, partition_of};
+use foryou_actors::ports::{
+    bus::{BusError, EventBus, PARTITIONS, Partitions, Subscription, partition_of},
+    quarantine as port,
+};
 use foryou_schemas::{Event, UserId};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
@@ -139,10 +142,73 @@ impl EmbeddedBus {
 
     /// Up to `limit` of the events kept aside, in order, from the one after tag `after` on.
     pub async fn quarantined(&self, after: Option<u64>, limit: usize) -> Result<Vec<Quarantined>, BusError> {
+        self.on_quarantine(move |quarantine| quarantine.list(after.unwrap_or(0), limit)).await
+    }
+}
+
+#[async_trait]
+impl port::Quarantine for EmbeddedBus {
+    fn count(&self) -> u64 {
+        self.quarantine_count()
+    }
+
+    async fn latest(&self, before: Option<u64>, limit: usize) -> Result<Vec<port::Rejected>, BusError> {
+        let read = move |quarantine: &mut Quarantine| quarantine.latest(before.unwrap_or(u64::MAX), limit);
+        let rejected = |event: Quarantined| port::Rejected {
+            id: event.tag,
+            partition: event.partition,
+            redelivered: event.redelivered,
+            reason: event.reason,
+            payload: event.payload,
+        };
+        Ok(self.on_quarantine(read).await?.into_iter().map(rejected).collect())
+    }
+
+    async fn replay(&self, id: u64) -> Result<bool, BusError> {
+        let found = self.on_quarantine(move |quarantine| quarantine.get(id)).await?;
+        let Some(event) = found else { return Ok(false) };
+        self.append(vec![(event.partition, event.payload.into())]).await?;
+        // Were this cut off, the event would be here and published: its id keeps it from being applied twice.
+        port::Quarantine::discard(self, id).await
+    }
+
+    async fn discard(&self, id: u64) -> Result<bool, BusError> {
         let shared = self.shared.clone();
-        let read = move || shared.quarantine.lock().list(after.unwrap_or(0), limit);
-        let listed = tokio::task::spawn_blocking(read).await.map_err(|e| BusError::Away(e.to_string()))?;
-        listed.map_err(|e| BusError::Away(format!("the quarantine cannot be read: {e}")))
+        self.on_quarantine(move |quarantine| {
+            let there = quarantine.forget(id)?;
+            shared.quarantined.store(quarantine.len() as u64, Ordering::Relaxed);
+            Ok(there)
+        })
+        .await
+    }
+}
+
+impl EmbeddedBus {
+    /// Works on the quarantine's files, away from the async threads.
+    async fn on_quarantine<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Quarantine) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, BusError> {
+        let shared = self.shared.clone();
+        let done = tokio::task::spawn_blocking(move || work(&mut shared.quarantine.lock())).await;
+        let done = done.map_err(|e| BusError::Away(e.to_string()))?;
+        done.map_err(|e| BusError::Away(format!("the quarantine cannot be read or written: {e}")))
+    }
+
+    /// Appends encoded events with their partitions; they are durable when this returns.
+    async fn append(&self, encoded: Vec<(u16, Arc<[u8]>)>) -> Result<(), BusError> {
+        let settings = &self.shared.settings;
+        let (count, bytes) = (encoded.len(), encoded.iter().map(|(_, payload)| payload.len()).sum());
+        let max = (settings.max_unacked, settings.max_unacked_bytes);
+        if !self.shared.queue.lock().reserve(count, bytes, max) {
+            return Err(BusError::Full { retry_after: settings.retry_after });
+        }
+        let (reply, answer) = oneshot::channel();
+        if !self.shared.mailbox.send(Job::Publish(encoded, reply)) {
+            self.shared.queue.lock().unreserve(count, bytes);
+            return Err(closed());
+        }
+        answer.await.map_err(|_| closed())?
     }
 }
 
@@ -166,17 +232,7 @@ impl EventBus for EmbeddedBus {
             Err(e) => Err(BusError::Away(format!("event {:?} does not encode: {e}", event.id))),
         };
         let encoded = events.iter().map(encode).collect::<Result<Vec<(u16, Arc<[u8]>)>, _>>()?;
-        let (count, bytes) = (encoded.len(), encoded.iter().map(|(_, payload)| payload.len()).sum());
-        let max = (settings.max_unacked, settings.max_unacked_bytes);
-        if !self.shared.queue.lock().reserve(count, bytes, max) {
-            return Err(BusError::Full { retry_after: settings.retry_after });
-        }
-        let (reply, answer) = oneshot::channel();
-        if !self.shared.mailbox.send(Job::Publish(encoded, reply)) {
-            self.shared.queue.lock().unreserve(count, bytes);
-            return Err(closed());
-        }
-        answer.await.map_err(|_| closed())?
+        self.append(encoded).await
     }
 
     fn partitions(&self) -> u16 {
@@ -189,6 +245,10 @@ impl EventBus for EmbeddedBus {
 
     async fn depth(&self) -> Result<u64, BusError> {
         Ok(self.shared.queue.lock().len() as u64)
+    }
+
+    fn kept_aside(&self) -> Option<&dyn port::Quarantine> {
+        Some(self)
     }
 
     async fn settled(&self, user: &UserId) -> Result<(), BusError> {

@@ -43,6 +43,7 @@ mod catalogue;
 mod hand;
 mod link;
 mod publisher;
+mod reader;
 mod subscription;
 mod topology;
 

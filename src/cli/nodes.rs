@@ -4,7 +4,7 @@ use foryou_actors::ports::cluster::Node;
 use foryou_schemas::Timestamp;
 use serde::Serialize;
 
-use super::Context;
+use super::{Context, output};
 use crate::engines;
 
 #[derive(Serialize)]
@@ -67,14 +67,7 @@ fn text(nodes: &[Row]) -> String {
             holds,
         ]
     });
-    let lines: Vec<[String; 6]> = std::iter::once(heads).chain(cells).collect();
-    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 6] = std::array::from_fn(width);
-    let line = |cells: &[String; 6]| {
-        let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
-    };
-    lines.iter().map(line).collect()
+    output::columns(std::iter::once(heads).chain(cells))
 }
 
 #[cfg(test)]

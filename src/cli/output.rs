@@ -1,4 +1,4 @@
-//! Files that a command writes in the end.
+//! What a command gives out: files that it writes in the end, and lists.
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,18 @@ pub fn parse(text: &str) -> Result<PathBuf, String> {
         Some(_) if !folder.is_dir() => Err(format!("there is no folder {}; make it first", folder.display())),
         Some(_) => Ok(path),
     }
+}
+
+/// A table for people: columns as wide as their widest cell.
+pub fn columns<const N: usize>(lines: impl IntoIterator<Item = [String; N]>) -> String {
+    let lines: Vec<_> = lines.into_iter().collect();
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(width);
+    let line = |cells: &[String; N]| {
+        let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+    };
+    lines.iter().map(line).collect()
 }
 
 #[cfg(test)]

@@ -36,6 +36,7 @@ pub struct Server {
     pub body_timeout_ms: Whole<1, 600_000>,
     pub keep_alive_s: Whole<0, 3_600>,
     pub drain_s: Whole<0, 3_600>,
+    pub tls: Tls,
 }
 
 impl Default for Server {
@@ -50,7 +51,23 @@ impl Default for Server {
             body_timeout_ms: const { Whole::new(10_000) },
             keep_alive_s: const { Whole::new(75) },
             drain_s: const { Whole::new(20) },
+            tls: Tls::default(),
         }
+    }
+}
+
+/// The server's certificate.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "foryou.toml says it")]
+pub struct Tls {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+impl Tls {
+    /// Whether the server speaks TLS.
+    pub fn is_on(&self) -> bool {
+        !(self.cert.as_os_str().is_empty() && self.key.as_os_str().is_empty())
     }
 }
 
@@ -198,6 +215,8 @@ impl Default for Scylla {
 pub struct Cluster {
     pub node: String,
     pub advertise: String,
+    pub secret: Secret,
+    pub ca: PathBuf,
     pub heartbeat_ms: Whole<50, 60_000>,
     pub gone_after_ms: Whole<200, 600_000>,
     pub forward_timeout_ms: Whole<10, 60_000>,
@@ -209,6 +228,8 @@ impl Default for Cluster {
         Self {
             node: String::new(),
             advertise: String::new(),
+            secret: Secret::default(),
+            ca: PathBuf::new(),
             heartbeat_ms: const { Whole::new(500) },
             gone_after_ms: const { Whole::new(2_500) },
             forward_timeout_ms: const { Whole::new(2_500) },
@@ -268,6 +289,25 @@ impl Default for Training {
             seed: const { Whole::new(1) },
             window_days: const { Whole::new(14) },
             max_rows: const { Whole::new(1_000_000) },
+        }
+    }
+}
+
+/// The admin console.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "foryou.toml says it")]
+pub struct Console {
+    pub freshness_objective_ms: Whole<1, 60_000>,
+    pub freshness_window_s: Whole<5, 3_600>,
+    pub listeners: Whole<1, 10_000>,
+}
+
+impl Default for Console {
+    fn default() -> Self {
+        Self {
+            freshness_objective_ms: const { Whole::new(50) },
+            freshness_window_s: const { Whole::new(60) },
+            listeners: const { Whole::new(32) },
         }
     }
 }

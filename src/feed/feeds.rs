@@ -27,6 +27,7 @@ use crate::{
     clock::{Clock, Ids},
     config,
     models::{Models, Serving},
+    telemetry::Freshness,
     window::Window,
 };
 
@@ -71,17 +72,20 @@ pub struct Feeds {
     pub ids: Ids,
     /// What is counted.
     pub counts: Counts,
+    /// How soon feeds reflect events.
+    pub freshness: Arc<Freshness>,
 }
 
 impl Feeds {
     /// A feed. It always succeeds: what fails is left out and said in `degraded`.
     pub async fn feed(&self, asked: FeedRequest) -> Feed {
-        let mut times = StageTimes::start();
+        let (mut times, asked_at) = (StageTimes::start(), Instant::now());
         let (session, mut degraded) = match &asked.elsewhere {
             Some(reason) => self.stored_session(&asked, reason).await,
             None => self.session(&asked).await,
         };
         times.end(Stage::Session);
+        let reflected = self.freshness.read(&asked.user, &session, asked_at);
         let (id, now) = (self.ids.feed(), self.clock.now());
         let request = Request::new(Parts {
             session,
@@ -107,9 +111,41 @@ impl Feeds {
             self.sessions.served(&asked.user, made.items.iter().map(|item| item.video).collect(), now);
         }
         let items = dress(&request, &made, asked.explain);
+        self.freshness.answered(reflected);
         self.counts.feed(&times, &made, answer.elapsed(), &degraded);
         let took_ms = (times.since_start().as_secs_f64() * 1e6).round() / 1e3;
         Feed { feed: id, user: asked.user, release, took_ms, degraded, items }
+    }
+
+    /// The feed that `session` would get now, with everything about how it came to be. Nothing is recorded or counted, and nothing is
+    /// left to chance: exploration gives no slot away.
+    pub async fn preview(
+        &self,
+        user: UserId,
+        session: Arc<SessionState>,
+        limit: usize,
+        surface: Option<&str>,
+        country: Option<Country>,
+    ) -> (Feed, Request, Made) {
+        let began = Instant::now();
+        let (id, now) = (self.ids.feed(), self.clock.now());
+        let request = Request::new(Parts {
+            session,
+            live: self.live.clone(),
+            release: self.models.current(),
+            trends: self.popular.current(),
+            now,
+            surface: self.live.surfaces().find(surface.unwrap_or(DEFAULT_SURFACE)).unwrap_or(0) as u16,
+            country,
+            limit,
+            seed: event_hash(id.as_str()),
+            explore: false,
+            settings: self.settings.clone(),
+        });
+        let (request, made) = self.pipeline.run(request).await;
+        let (items, release) = (dress(&request, &made, true), release_name(request.release.as_deref()));
+        let took_ms = (began.elapsed().as_secs_f64() * 1e6).round() / 1e3;
+        (Feed { feed: id, user, release, took_ms, degraded: made.degraded.clone(), items }, request, made)
     }
 
     /// Videos near another, nearest first; without models, others of its category.

@@ -52,6 +52,11 @@ impl Mood {
         self.0.iter().find(|(known, _)| *known == category).map_or(0.0, |(_, mood)| *mood)
     }
 
+    /// Each category that the last actions touched, with its mood, best first.
+    pub fn each(&self) -> impl Iterator<Item = (u32, f32)> + '_ {
+        self.0.iter().copied()
+    }
+
     /// The categories that most speaks for, best first, at most `n`.
     pub fn best(&self, n: usize) -> impl Iterator<Item = u32> + '_ {
         self.0.iter().filter(|(_, mood)| *mood > 0.0).map(|(category, _)| *category).take(n)

@@ -12,7 +12,10 @@ use actix_web::{
     Error, HttpResponse, ResponseError,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
-    http::{Method, StatusCode, header},
+    http::{
+        Method, StatusCode,
+        header::{self, HeaderName, HeaderValue},
+    },
     middleware::Next,
     web::Data,
 };
@@ -55,6 +58,13 @@ impl Drop for Entered {
     }
 }
 
+/// What a page may load, and who may show it: this server only, and nothing that stands in the page itself.
+const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
+);
+/// What is no page loads nothing.
+const DATA_POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+
 /// The middleware.
 pub async fn around(
     mut request: ServiceRequest,
@@ -77,6 +87,7 @@ pub async fn around(
             }
         };
         answer.headers_mut().insert(RequestId::HEADER, id.header());
+        protect(&mut answer);
         let took = began.elapsed();
         let route = answer.request().match_pattern().unwrap_or_else(|| "unknown".to_owned());
         if let Some(metrics) = metrics {
@@ -86,6 +97,31 @@ pub async fn around(
         Ok(unify(answer))
     };
     answer.instrument(span).await
+}
+
+/// What a browser may do with an answer: as little as it needs. A route may say otherwise of its own answers.
+fn protect(answer: &mut ServiceResponse) {
+    let (secure, path) = (answer.request().app_config().secure(), answer.request().path());
+    let is_private = path.starts_with("/v1/") || path.starts_with("/admin");
+    let headers = answer.headers_mut();
+    let is_page = headers.get(header::CONTENT_TYPE).is_some_and(|is| is.as_bytes().starts_with(b"text/html"));
+    let policy = if is_page { PAGE_POLICY } else { DATA_POLICY };
+    let mut set = |name: HeaderName, value: HeaderValue| {
+        if !headers.contains_key(&name) {
+            headers.insert(name, value);
+        }
+    };
+    set(header::CONTENT_SECURITY_POLICY, policy);
+    set(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    set(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    // Not `no-referrer`: a form would then not say which page it is on.
+    set(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    if is_private {
+        set(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    if secure {
+        set(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
 }
 
 /// A place among the requests in flight; health and metrics are answered always.
@@ -111,8 +147,10 @@ fn report(answer: &ServiceResponse, route: &str, took: Duration) {
 /// Turns the framework's own refusals into problem documents.
 fn unify(answer: ServiceResponse) -> ServiceResponse {
     let status = answer.status();
-    let is_problem = answer.headers().get(header::CONTENT_TYPE) == Some(&PROBLEM_JSON);
-    if !(status.is_client_error() || status.is_server_error()) || is_problem {
+    let content = answer.headers().get(header::CONTENT_TYPE);
+    // A page says itself what is wrong.
+    let is_told = content.is_some_and(|is| is == PROBLEM_JSON || is.as_bytes().starts_with(b"text/html"));
+    if !(status.is_client_error() || status.is_server_error()) || is_told {
         return answer;
     }
     let (request, old) = answer.into_parts();

@@ -3,26 +3,28 @@
 use std::{cell::Cell, time::Duration};
 
 use actix_web::{HttpResponse, web::Data};
-use foryou_actors::{catalogue::Catalogue, ports::store::StoreError};
+use foryou_actors::{catalogue::Catalogue, ports::store::StoreError, services::membership::Home};
 use foryou_schemas::{Event, EventId, Invalid, Timestamp, event::MAX_BATCH, object, object::Object};
+use prometheus_client::metrics::counter::Counter;
 use serde_json::value::RawValue;
 
 use super::{
     input::Body,
     results::{Outcome, Status, answer},
 };
-use crate::{app::App, clock::Ids, error::Problem};
+use crate::{access::Caller, app::App, clock::Ids, error::Problem, telemetry::Metrics};
 
 /// Validates, keeps out what is known already, publishes the rest, and answers when that is durable.
-pub async fn post(app: Data<App>, Body(body): Body) -> Result<HttpResponse, Problem> {
+pub async fn post(app: Data<App>, caller: Caller, Body(body): Body) -> Result<HttpResponse, Problem> {
     let now = app.clock.now();
     let batch = Object::parse(&body)?.raw("events").is_some();
     if !batch {
         let parsed = Parsed::read(&body, now, &app.ids, &app.live.catalogue())?;
+        own(&caller, &parsed)?;
         return answer("events", &accept(&app, vec![Ok(parsed)]).await?);
     }
     let elements = object::batch(&body, "events", MAX_BATCH)?;
-    let parsed = {
+    let parsed: Vec<_> = {
         let catalogue = app.live.catalogue();
         let read = |element: &&RawValue| {
             Parsed::read(element.get().as_bytes(), now, &app.ids, &catalogue)
@@ -30,7 +32,49 @@ pub async fn post(app: Data<App>, Body(body): Body) -> Result<HttpResponse, Prob
         };
         elements.iter().map(read).collect()
     };
+    parsed.iter().flatten().try_for_each(|parsed| own(&caller, parsed))?;
     answer("events", &accept(&app, parsed).await?)
+}
+
+/// How many events ended which way.
+pub struct EventCounts {
+    accepted: Counter,
+    duplicate: Counter,
+    rejected: Counter,
+}
+
+impl EventCounts {
+    /// Shows in `metrics` from now on.
+    pub fn new(metrics: &Metrics) -> Self {
+        let [accepted, duplicate, rejected] =
+            ["accepted", "duplicate", "rejected"].map(|status| metrics.events(status));
+        Self { accepted, duplicate, rejected }
+    }
+
+    /// Accepted, known already, and refused so far.
+    pub fn so_far(&self) -> [u64; 3] {
+        [self.accepted.get(), self.duplicate.get(), self.rejected.get()]
+    }
+
+    fn count(&self, results: &[Outcome]) {
+        for outcome in results {
+            match outcome.status {
+                Status::Accepted => self.accepted.inc(),
+                Status::Duplicate => self.duplicate.inc(),
+                Status::Rejected => self.rejected.inc(),
+            };
+        }
+    }
+}
+
+/// Whether the caller may say this: people only of themselves.
+fn own(caller: &Caller, parsed: &Parsed) -> Result<(), Problem> {
+    match caller.may_act_for(&parsed.event.user) {
+        true => Ok(()),
+        false => {
+            Err(Problem::forbidden("An event's user is another than the token's; people send their own events only."))
+        }
+    }
 }
 
 struct Parsed {
@@ -84,6 +128,10 @@ async fn accept(app: &App, elements: Vec<Result<Parsed, Outcome>>) -> Result<Vec
         app.bus.publish(&events).await?;
     }
     claim.accept();
+    for event in events.iter().filter(|event| app.membership.home(&event.user) == Home::Here) {
+        app.feeds.freshness.accepted(&event.user, &event.id);
+    }
+    app.events.count(&results);
     Ok(results)
 }
 

@@ -2,7 +2,10 @@
 //! once; where it does not answer, a feed or a question is answered from the store, and a change is refused: it happens where the
 //! person is, or not at all.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix_web::{
     Error, HttpMessage, HttpRequest, HttpResponse,
@@ -27,14 +30,18 @@ use super::{
     user,
 };
 use crate::{
+    access::{
+        Caller,
+        nodes::{self, NodeKey},
+    },
     app::App,
+    clock::Clock,
     error::Problem,
-    telemetry::{Histogram, Metrics},
+    telemetry::Histogram,
 };
 
 /// Says that a request was passed on, and by whom: it is not passed on again.
-const FORWARDED: HeaderName = HeaderName::from_static(FORWARDED_NAME);
-const FORWARDED_NAME: &str = "x-foryou-forwarded";
+const FORWARDED: HeaderName = HeaderName::from_static(nodes::FORWARDED);
 /// Says which node an answer comes from.
 const NODE: HeaderName = HeaderName::from_static("x-foryou-node");
 /// What concerns one connection only (RFC 9110, section 7.6.1), and what each end writes itself.
@@ -55,6 +62,9 @@ const NOT_PASSED_ON: [HeaderName; 10] = [
 pub struct Forwarder {
     peers: Peers,
     me: HeaderValue,
+    /// What it proves with that it is a node.
+    key: Option<Arc<NodeKey>>,
+    clock: Clock,
     answered: Histogram,
     failed: Histogram,
 }
@@ -155,11 +165,14 @@ enum Failed {
 }
 
 impl Forwarder {
-    /// For a node of this name.
-    pub fn new(name: &str, metrics: &Metrics) -> Self {
+    /// For a worker of this server.
+    pub fn new(app: &App) -> Self {
+        let metrics = &app.metrics;
         Self {
-            peers: Peers::default(),
-            me: HeaderValue::from_str(name).unwrap_or(HeaderValue::from_static("a-node")),
+            peers: Peers::new(app.node_tls.clone()),
+            me: HeaderValue::from_str(app.membership.name()).unwrap_or(HeaderValue::from_static("a-node")),
+            key: app.gate.node_key(),
+            clock: app.clock.clone(),
             answered: metrics.forward("answered"),
             failed: metrics.forward("failed"),
         }
@@ -178,6 +191,7 @@ impl Forwarder {
         *request.method_mut() = hyper::Method::POST;
         *request.uri_mut() = hyper::Uri::from_static(path);
         copy(original.headers(), request.headers_mut());
+        self.sign(original, &mut request);
         Ok(status(self.send(address, request, limit).await?.status()))
     }
 
@@ -200,6 +214,7 @@ impl Forwarder {
         let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
         *passed.uri_mut() = hyper::Uri::try_from(target).map_err(|e| unreadable(&e))?;
         copy(request.headers(), passed.headers_mut());
+        self.sign(request.request(), &mut passed);
         let answer = self.send(address, passed, limit).await.map_err(Failed::Peer)?;
         let (head, body) = answer.into_parts();
         let mut response = HttpResponse::build(status(head.status)).body(body);
@@ -220,6 +235,25 @@ impl Forwarder {
         Ok(response)
     }
 
+    /// Says who the original comes from, and proves that a node says it. The other node asks nobody again: whatever proved it here
+    /// stays here.
+    fn sign(&self, original: &HttpRequest, request: &mut Request<Full<Bytes>>) {
+        let Some(key) = &self.key else { return };
+        let caller = original.extensions().get::<Caller>().cloned().unwrap_or(Caller::Anyone);
+        let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+        let name = self.me.to_str().unwrap_or_default();
+        let signed = key.sign(name, request.method().as_str(), target, &caller, self.clock.now());
+        let headers = request.headers_mut();
+        headers.remove(hyper::header::AUTHORIZATION);
+        headers.remove(hyper::header::COOKIE);
+        for (name, value) in [(nodes::NODE_AUTH, signed.auth), (nodes::CALLER, signed.caller)] {
+            // A value that is none is not sent, and the other node refuses the request.
+            if let Ok(value) = hyper::header::HeaderValue::from_str(&value) {
+                headers.insert(name, value);
+            }
+        }
+    }
+
     async fn send(
         &self,
         address: &str,
@@ -227,7 +261,7 @@ impl Forwarder {
         limit: Duration,
     ) -> Result<hyper::Response<Bytes>, PeerError> {
         let headers = request.headers_mut();
-        let forwarded = hyper::header::HeaderName::from_static(FORWARDED_NAME);
+        let forwarded = hyper::header::HeaderName::from_static(nodes::FORWARDED);
         for (name, value) in [(hyper::header::HOST, address.as_bytes()), (forwarded, self.me.as_bytes())] {
             if let Ok(value) = hyper::header::HeaderValue::from_bytes(value) {
                 headers.insert(name, value);

@@ -7,4 +7,5 @@ mod query;
 
 pub use body::{Body, BodyLimits};
 pub use path::id;
+pub use percent::{encode, fields};
 pub use query::Query;

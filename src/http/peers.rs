@@ -18,7 +18,14 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
-use tokio::{net::TcpStream, sync::Semaphore, task::JoinHandle};
+use rustls::{ClientConfig, pki_types::ServerName};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::Semaphore,
+    task::JoinHandle,
+};
+use tokio_rustls::TlsConnector;
 
 /// The most connections of one worker to one node; more requests wait.
 const CONNECTIONS: usize = 128;
@@ -57,10 +64,17 @@ pub enum PeerError {
 }
 
 /// The connections of one worker to all other nodes.
-#[derive(Default)]
-pub struct Peers(Mutex<HashMap<Box<str>, Arc<Peer>>>);
+pub struct Peers {
+    peers: Mutex<HashMap<Box<str>, Arc<Peer>>>,
+    tls: Option<Arc<ClientConfig>>,
+}
 
 impl Peers {
+    /// None yet; they will speak TLS where that is given.
+    pub fn new(tls: Option<Arc<ClientConfig>>) -> Self {
+        Self { peers: Mutex::default(), tls }
+    }
+
     /// Sends a request to `address` (`host:port`) and reads the answer whole. What was sent may have had its effect where this
     /// fails.
     pub async fn send(
@@ -75,14 +89,14 @@ impl Peers {
     }
 
     fn peer(&self, address: &str) -> Arc<Peer> {
-        let mut peers = self.0.lock();
+        let mut peers = self.peers.lock();
         if let Some(peer) = peers.get(address) {
             return peer.clone();
         }
         // Rare: the moment to forget nodes that are gone for long.
         peers.retain(|_, peer| !peer.is_unused());
-        let peer =
-            Arc::new(Peer { address: address.into(), room: Semaphore::new(CONNECTIONS), idle: Mutex::default() });
+        let (room, idle) = (Semaphore::new(CONNECTIONS), Mutex::default());
+        let peer = Arc::new(Peer { address: address.into(), tls: self.tls.clone(), room, idle });
         peers.insert(address.into(), peer.clone());
         peer
     }
@@ -91,6 +105,7 @@ impl Peers {
 /// One other node.
 struct Peer {
     address: Box<str>,
+    tls: Option<Arc<ClientConfig>>,
     room: Semaphore,
     /// The longest unused in front.
     idle: Mutex<VecDeque<(Instant, Connection)>>,
@@ -117,7 +132,7 @@ impl Peer {
                 Err(Failed::Broken(error)) => again.ok_or(error)?,
             };
         }
-        let connection = Connection::open(&self.address).await;
+        let connection = Connection::open(&self.address, self.tls.as_ref()).await;
         let connection =
             connection.map_err(|reason| PeerError::Unreachable { address: self.address.clone(), reason })?;
         match self.over(connection, request).await {
@@ -177,9 +192,20 @@ struct Connection {
 }
 
 impl Connection {
-    async fn open(address: &str) -> io::Result<Self> {
+    async fn open(address: &str, tls: Option<&Arc<ClientConfig>>) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
+        match tls {
+            None => Self::over(stream).await,
+            Some(tls) => {
+                let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+                let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(io::Error::other)?;
+                Self::over(TlsConnector::from(tls.clone()).connect(name, stream).await?).await
+            }
+        }
+    }
+
+    async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> io::Result<Self> {
         let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
         let driver = tokio::spawn(async move {
             // An error shows at the request.

@@ -1,5 +1,6 @@
 //! The feature store of several nodes: ScyllaDB, or another server that speaks CQL.
 
+mod access;
 mod behind;
 mod clock;
 mod cluster;
@@ -38,7 +39,10 @@ use tokio::{
     task::JoinHandle,
 };
 
-pub use self::migrations::{Migrated, migrate};
+pub use self::{
+    access::ScyllaAudit,
+    migrations::{Migrated, migrate},
+};
 use self::{
     clock::Clock,
     fan_out::{CONCURRENCY, Job, Kept, run},

@@ -5,40 +5,13 @@ use std::{sync::Mutex, time::Duration};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text},
-    metrics::{
-        counter::Counter,
-        family::{Family, MetricConstructor},
-        gauge::ConstGauge,
-        histogram::Histogram as Buckets,
-    },
+    metrics::{counter::Counter, family::Family, gauge::ConstGauge},
     registry::Registry,
 };
 
-/// Upper bounds of the latency buckets, seconds: fine where a feed should be, up to what a client waits.
-const LATENCY_S: [f64; 16] =
-    [0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
+use super::histogram::{Histogram, Latency};
 
 type Label = [(&'static str, &'static str); 1];
-
-/// A histogram of durations. Cheap to clone; observing takes no lock that a request could wait for.
-#[derive(Debug, Clone)]
-pub struct Histogram(Buckets);
-
-impl Histogram {
-    /// Counts one duration.
-    pub fn observe(&self, took: Duration) {
-        self.0.observe(took.as_secs_f64());
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Latency;
-
-impl MetricConstructor<Buckets> for Latency {
-    fn new_metric(&self) -> Buckets {
-        Buckets::new(LATENCY_S)
-    }
-}
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RouteLabels {
@@ -53,13 +26,19 @@ struct RouteLabels {
 #[derive(Debug)]
 pub struct Metrics {
     registry: Mutex<Registry>,
-    requests: Family<RouteLabels, Buckets, Latency>,
-    stages: Family<Label, Buckets, Latency>,
+    requests: Family<RouteLabels, Histogram, Latency>,
+    stages: Family<Label, Histogram, Latency>,
     degraded: Family<Label, Counter>,
     candidates: Family<Label, Counter>,
     removed: Family<Label, Counter>,
     overran: Family<Label, Counter>,
-    forwards: Family<Label, Buckets, Latency>,
+    forwards: Family<Label, Histogram, Latency>,
+    answers: Family<Label, Counter>,
+    served: Family<Label, Counter>,
+    store: Family<Label, Histogram, Latency>,
+    store_failed: Family<Label, Counter>,
+    events: Family<Label, Counter>,
+    refused: Family<Label, Counter>,
 }
 
 impl Default for Metrics {
@@ -68,16 +47,44 @@ impl Default for Metrics {
         let requests = Family::new_with_constructor(Latency);
         let stages = Family::new_with_constructor(Latency);
         let (degraded, candidates) = (Family::default(), Family::default());
-        let (removed, overran) = (Family::default(), Family::default());
+        let (removed, overran, refused) = (Family::default(), Family::default(), Family::default());
         let forwards = Family::new_with_constructor(Latency);
         registry.register("http_request_seconds", "Requests by route and status", requests.clone());
+        let (answers, served) = (Family::default(), Family::default());
+        let store = Family::new_with_constructor(Latency);
+        let (store_failed, events) = (Family::default(), Family::default());
+        registry.register("store_seconds", "Questions to the feature store, by kind", store.clone());
+        registry.register(
+            "store_failed",
+            "Questions that the feature store did not answer, by kind",
+            store_failed.clone(),
+        );
+        registry.register("events", "Events that came over HTTP, by what became of them", events.clone());
+        registry.register("http_answers", "Requests by the class of their status", answers.clone());
+        registry.register("feed_served", "Videos of feeds, by the source that found them first", served.clone());
         registry.register("feed_stage_seconds", "Time that a feed spent in each stage", stages.clone());
         registry.register("feed_degraded", "Feeds in which a stage fell back, by stage", degraded.clone());
         registry.register("feed_candidates", "Videos that each source brought", candidates.clone());
         registry.register("feed_removed", "Videos that each filter removed", removed.clone());
         registry.register("feed_overran", "Feeds in which a source took longer than it may", overran.clone());
         registry.register("forward_seconds", "Requests passed on to another node, by outcome", forwards.clone());
-        Self { registry: Mutex::new(registry), requests, stages, degraded, candidates, removed, overran, forwards }
+        registry.register("access_refused", "Requests that were not let in, by reason", refused.clone());
+        Self {
+            registry: Mutex::new(registry),
+            requests,
+            stages,
+            degraded,
+            candidates,
+            removed,
+            overran,
+            forwards,
+            answers,
+            served,
+            store,
+            store_failed,
+            events,
+            refused,
+        }
     }
 }
 
@@ -85,12 +92,13 @@ impl Metrics {
     /// Counts a request. `route` is the pattern, never the path: paths hold ids, and their number is not bounded.
     pub fn request(&self, method: &'static str, route: &str, status: u16, took: Duration) {
         let labels = RouteLabels { method, route: route.to_owned(), status };
-        self.requests.get_or_create(&labels).observe(took.as_secs_f64());
+        self.requests.get_or_create(&labels).observe(took);
+        self.answers.get_or_create(&[("class", class(status))]).inc();
     }
 
     /// The histogram of one stage of the feed.
     pub fn stage(&self, stage: &'static str) -> Histogram {
-        Histogram(self.stages.get_or_create_owned(&[("stage", stage)]))
+        self.stages.get_or_create_owned(&[("stage", stage)])
     }
 
     /// How often one stage of the feed fell back.
@@ -115,7 +123,12 @@ impl Metrics {
 
     /// The histogram of requests that were passed on to another node, with one outcome.
     pub fn forward(&self, outcome: &'static str) -> Histogram {
-        Histogram(self.forwards.get_or_create_owned(&[("outcome", outcome)]))
+        self.forwards.get_or_create_owned(&[("outcome", outcome)])
+    }
+
+    /// How often requests were not let in for one reason.
+    pub fn refused(&self, reason: &'static str) -> Counter {
+        self.refused.get_or_create_owned(&[("reason", reason)])
     }
 
     /// A new counter.
@@ -127,15 +140,45 @@ impl Metrics {
 
     /// A new histogram of durations; `name` ends in `_seconds`.
     pub fn latency(&self, name: &str, help: &str) -> Histogram {
-        let buckets = Latency.new_metric();
-        self.with(|registry| registry.register(name, help, buckets.clone()));
-        Histogram(buckets)
+        let histogram = Histogram::default();
+        self.with(|registry| registry.register(name, help, histogram.clone()));
+        histogram
     }
 
     /// A gauge that is read when somebody looks. `read` must not block.
     pub fn observed(&self, name: &'static str, help: &'static str, read: impl Fn() -> f64 + Send + Sync + 'static) {
         let gauge = Observed { name, help, read: Box::new(read) };
         self.with(|registry| registry.register_collector(Box::new(gauge)));
+    }
+
+    /// Figures that are gathered when somebody looks. It must not block.
+    pub fn collected(&self, collector: impl Collector) {
+        self.with(|registry| registry.register_collector(Box::new(collector)));
+    }
+
+    /// How many requests were answered, by the first digit of their status.
+    pub fn answers(&self, class: &'static str) -> Counter {
+        self.answers.get_or_create_owned(&[("class", class)])
+    }
+
+    /// The histogram of one kind of question to the feature store.
+    pub fn store(&self, operation: &'static str) -> Histogram {
+        self.store.get_or_create_owned(&[("operation", operation)])
+    }
+
+    /// How often the feature store failed to answer one kind of question.
+    pub fn store_failed(&self, operation: &'static str) -> Counter {
+        self.store_failed.get_or_create_owned(&[("operation", operation)])
+    }
+
+    /// How many events that came over HTTP ended one way.
+    pub fn events(&self, status: &'static str) -> Counter {
+        self.events.get_or_create_owned(&[("status", status)])
+    }
+
+    /// How many videos of feeds came from one source.
+    pub fn served(&self, source: &'static str) -> Counter {
+        self.served.get_or_create_owned(&[("source", source)])
     }
 
     /// Everything, as Prometheus text.
@@ -149,6 +192,13 @@ impl Metrics {
         // A panic while the registry was held leaves nothing half done that would matter to a reader.
         act(&mut self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
+}
+
+/// The classes of [`Metrics::answers`].
+pub const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+
+fn class(status: u16) -> &'static str {
+    CLASSES[usize::from(status / 100).clamp(2, 5) - 2]
 }
 
 struct Observed {
@@ -188,6 +238,7 @@ mod tests {
             r#"foryou_http_request_seconds_count{method="GET",route="/v1/users/{id}",status="200"} 1"#,
             r#"foryou_http_request_seconds_bucket{le="0.0005",method="GET",route="/v1/users/{id}",status="200"} 0"#,
             r#"foryou_feed_stage_seconds_count{stage="ranker"} 1"#,
+            r#"foryou_feed_stage_seconds_bucket{le="+Inf",stage="ranker"} 1"#,
             r#"foryou_feed_degraded_total{stage="ranker"} 1"#,
             "foryou_imported_total 3",
             "foryou_sessions 7.0",

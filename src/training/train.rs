@@ -27,6 +27,7 @@ use super::{
     retrieval::{self, DEPTH},
     rows::{HEADS, Retriever, Rows},
     rows_file,
+    runs::Recorder,
     towers::Towers,
     world::World,
 };
@@ -101,9 +102,16 @@ pub async fn run(
     cancel: Cancel,
 ) -> anyhow::Result<Report> {
     let began = Instant::now();
-    let log = Log::read(store, until).await.context("the log could not be read")?;
-    let releases = Releases::new(data);
-    tokio::task::spawn_blocking(move || train(&log, until, &releases, &settings, &cancel, began)).await?
+    let recorder = Recorder::begin(data, until);
+    let teller = recorder.clone();
+    let trained = async {
+        let log = Log::read(store, until).await.context("the log could not be read")?;
+        let releases = Releases::new(data);
+        tokio::task::spawn_blocking(move || train(&log, until, &releases, &settings, &cancel, began, teller)).await?
+    };
+    let trained = trained.await;
+    recorder.end(trained.as_ref().map(|report: &Report| report.release.as_str()).map_err(|error| format!("{error:#}")));
+    trained
 }
 
 /// Trains on a log that was read. Keeps its threads busy for as long as it takes.
@@ -114,8 +122,9 @@ fn train(
     settings: &Settings,
     cancel: &Cancel,
     began: Instant,
+    recorder: Recorder,
 ) -> anyhow::Result<Report> {
-    let mut progress = Progress::default();
+    let mut progress = Progress::told(recorder);
     let mut seconds = Vec::new();
     let mut took = {
         let mut last = began;

@@ -2,15 +2,20 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step fails the test")]
 
+mod access;
 mod addresses;
 mod away;
+mod between;
+mod callers;
 mod catalogue;
 mod commands;
+mod edge;
 mod events;
 mod faults;
 mod feeds;
 mod forward;
 mod kill;
+mod login;
 mod nodes;
 mod operations;
 mod people;

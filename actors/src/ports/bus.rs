@@ -8,6 +8,8 @@ use std::{collections::BTreeSet, time::Duration};
 use async_trait::async_trait;
 use foryou_schemas::{Event, UserId};
 
+use super::quarantine::Quarantine;
+
 /// How many partitions a bus has unless it was created otherwise.
 pub const PARTITIONS: u16 = 64;
 
@@ -126,6 +128,11 @@ pub trait EventBus: Send + Sync + 'static {
 
     /// Why the bus does not do its work now, where that is so; for people on call.
     fn trouble(&self) -> Option<String> {
+        None
+    }
+
+    /// What was kept aside, where this bus lets it be looked at here.
+    fn kept_aside(&self) -> Option<&dyn Quarantine> {
         None
     }
 }

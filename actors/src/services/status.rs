@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -10,6 +10,8 @@ use std::{
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
+
+use crate::histogram::{Histogram, Spread};
 
 /// Where a service stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,9 +48,9 @@ pub struct Timing {
     pub count: u64,
     /// Seconds, all together.
     pub sum_s: f64,
-    /// Seconds, at most 20 % above the true median.
+    /// Seconds, within 20 % of the true median.
     pub p50_s: f64,
-    /// Seconds, at most 20 % above the true value.
+    /// Seconds, within 20 % of the true value.
     pub p99_s: f64,
 }
 
@@ -96,7 +98,7 @@ impl Probe {
             restarts: AtomicU64::new(0),
             last_error: Mutex::new(None),
             handled: AtomicU64::new(0),
-            histogram: Histogram::default(),
+            histogram: Histogram::new(&*BOUNDS_S),
             queues,
         }))
     }
@@ -137,6 +139,31 @@ impl Probe {
         changes.wait_for(wanted).await.map_or(ServiceState::Stopped, |state| *state)
     }
 
+    /// How often the service was started again.
+    pub fn restarts(&self) -> u64 {
+        self.0.restarts.load(Relaxed)
+    }
+
+    /// What went wrong last, if anything did.
+    pub fn last_error(&self) -> Option<String> {
+        self.0.last_error.lock().clone()
+    }
+
+    /// Messages since the process started.
+    pub fn messages(&self) -> u64 {
+        self.0.handled.load(Relaxed)
+    }
+
+    /// How long each unit of work took.
+    pub fn spread(&self) -> Spread {
+        self.0.histogram.spread()
+    }
+
+    /// Its queues, by name.
+    pub fn queues(&self) -> Vec<(&'static str, QueueStatus)> {
+        self.0.queues.iter().map(|(name, gauge)| (*name, gauge())).collect()
+    }
+
     /// Everything at once.
     pub fn status(&self) -> ServiceStatus {
         let inner = &self.0;
@@ -146,48 +173,18 @@ impl Probe {
             restarts: inner.restarts.load(Relaxed),
             last_error: inner.last_error.lock().clone(),
             handled: inner.handled.load(Relaxed),
-            timing: inner.histogram.timing(),
-            queues: inner.queues.iter().map(|(name, gauge)| (*name, gauge())).collect(),
+            timing: timing(&inner.histogram.spread()),
+            queues: self.queues(),
         }
     }
 }
 
-/// Four buckets an octave, from a microsecond up to more than an hour.
-const BUCKETS: usize = 128;
+/// Four buckets an octave, from a microsecond up to a quarter of an hour.
+static BOUNDS_S: LazyLock<[f64; 120]> = LazyLock::new(|| std::array::from_fn(|i| (i as f64 / 4.0).exp2() / 1e6));
 
-struct Histogram {
-    buckets: [AtomicU64; BUCKETS],
-    sum_us: AtomicU64,
-}
-
-impl Default for Histogram {
-    fn default() -> Self {
-        Self { buckets: std::array::from_fn(|_| AtomicU64::new(0)), sum_us: AtomicU64::new(0) }
-    }
-}
-
-impl Histogram {
-    fn record(&self, took: Duration) {
-        let us = took.as_nanos() as f64 / 1e3;
-        let bucket = if us <= 1.0 { 0 } else { ((us.log2() * 4.0).ceil() as usize).min(BUCKETS - 1) };
-        self.buckets[bucket].fetch_add(1, Relaxed);
-        self.sum_us.fetch_add(us as u64, Relaxed);
-    }
-
-    fn timing(&self) -> Timing {
-        let counts: [u64; BUCKETS] = std::array::from_fn(|i| self.buckets[i].load(Relaxed));
-        let count: u64 = counts.iter().sum();
-        let quantile = |q: f64| {
-            let rank = (q * count as f64).ceil() as u64;
-            let mut seen = 0;
-            let bucket = counts.iter().position(|n| {
-                seen += n;
-                seen >= rank && *n > 0
-            });
-            bucket.map_or(0.0, |b| (b as f64 / 4.0).exp2() / 1e6)
-        };
-        Timing { count, sum_s: self.sum_us.load(Relaxed) as f64 / 1e6, p50_s: quantile(0.5), p99_s: quantile(0.99) }
-    }
+fn timing(spread: &Spread) -> Timing {
+    let quantile = |q| spread.quantile(q).unwrap_or(0.0);
+    Timing { count: spread.count(), sum_s: spread.sum_s, p50_s: quantile(0.5), p99_s: quantile(0.99) }
 }
 
 #[cfg(test)]
@@ -196,12 +193,12 @@ mod tests {
 
     #[test]
     fn quantiles_are_within_a_fifth() {
-        let histogram = Histogram::default();
+        let histogram = Histogram::new(&*BOUNDS_S);
         (1..=1_000).for_each(|ms| histogram.record(Duration::from_millis(ms)));
-        let timing = histogram.timing();
+        let timing = super::timing(&histogram.spread());
         assert_eq!(timing.count, 1_000);
-        assert!((0.5..0.6).contains(&timing.p50_s) && (0.99..1.2).contains(&timing.p99_s), "{timing:?}");
+        assert!((0.4..0.6).contains(&timing.p50_s) && (0.8..1.2).contains(&timing.p99_s), "{timing:?}");
         assert!((timing.sum_s - 500.5).abs() < 0.01);
-        assert_eq!(Histogram::default().timing(), Timing::default());
+        assert_eq!(super::timing(&Histogram::new(&*BOUNDS_S).spread()), Timing::default());
     }
 }

@@ -148,6 +148,7 @@ impl Supervisor {
                 cell: None,
                 restarts: VecDeque::new(),
                 backoff: None,
+                asked: false,
             })
             .collect();
         // No names: ractor's are global to the process.
@@ -164,6 +165,19 @@ impl Supervisor {
     /// The figures of one service.
     pub fn probe(&self, name: &str) -> Option<&Probe> {
         self.probes.iter().find(|probe| probe.name() == name)
+    }
+
+    /// Every service's figures, in the order of their start.
+    pub fn probes(&self) -> &Arc<[Probe]> {
+        &self.probes
+    }
+
+    /// Ends a service where it stands and starts it again at once, as after a failure: what it had not finished is done again by
+    /// the next incarnation. Its budget of restarts begins anew, so this also brings back one that stays down. `false`: there is
+    /// no such service, or the services are stopping.
+    pub fn restart(&self, name: &str) -> bool {
+        let index = self.probes.iter().position(|probe| probe.name() == name);
+        index.is_some_and(|index| self.root.send_message(Message::Restart(index)).is_ok())
     }
 
     /// What keeps the services from being ready: one line each.
@@ -204,6 +218,7 @@ impl Supervisor {
 
 enum Message {
     Start(usize),
+    Restart(usize),
     Stop { deadline: Instant, reply: oneshot::Sender<Vec<&'static str>> },
 }
 
@@ -219,6 +234,8 @@ struct Child {
     /// When it was started again, within the window.
     restarts: VecDeque<Instant>,
     backoff: Option<JoinHandle<Result<(), ractor::MessagingErr<Message>>>>,
+    /// Somebody asked for the restart that is under way.
+    asked: bool,
 }
 
 impl Actor for Root {
@@ -251,7 +268,14 @@ impl Actor for Root {
             Message::Start(index) => {
                 if let Some(child) = children.get_mut(index) {
                     child.backoff = None;
-                    child.start(&myself).await;
+                    if child.cell.is_none() {
+                        child.start(&myself).await;
+                    }
+                }
+            }
+            Message::Restart(index) => {
+                if let Some(child) = children.get_mut(index) {
+                    child.restart(&myself).await;
                 }
             }
             Message::Stop { deadline, reply } => {
@@ -308,8 +332,36 @@ impl Child {
         }
     }
 
+    async fn restart(&mut self, root: &ActorRef<Message>) {
+        if *self.stop.borrow() {
+            return;
+        }
+        self.restarts.clear();
+        match &self.cell {
+            // It starts again when its end is told.
+            Some(cell) => {
+                self.asked = true;
+                cell.kill();
+            }
+            None => {
+                if let Some(backoff) = self.backoff.take() {
+                    backoff.abort();
+                }
+                self.probe.note_restart();
+                self.start(root).await;
+            }
+        }
+    }
+
     fn ended(&mut self, index: usize, error: String, policy: &RestartPolicy, root: &ActorRef<Message>) {
         self.cell = None;
+        if std::mem::take(&mut self.asked) {
+            tracing::warn!(service = self.probe.name(), "the service was ended as asked and starts again");
+            self.probe.note_restart();
+            self.probe.set_state(ServiceState::Restarting);
+            let _stopping = root.send_message(Message::Start(index));
+            return;
+        }
         let now = Instant::now();
         self.restarts.retain(|at| now.duration_since(*at) < policy.window);
         self.probe.note_error(&error);

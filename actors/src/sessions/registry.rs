@@ -4,7 +4,7 @@ use std::{
     collections::HashSet,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -17,6 +17,7 @@ use foryou_schemas::{EventId, Timestamp, User, UserId};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, oneshot};
 
+mod figures;
 mod sleep;
 
 pub use super::session::AppliedEvents;
@@ -33,6 +34,8 @@ use crate::{
     ports::store::{FeatureStore, StoreError},
     services::writer::FeatureWriter,
 };
+use figures::Counters;
+pub use figures::{Busy, SessionStats, ShardStats};
 
 /// How often a message is sent again to a successor of an actor that left or failed.
 const ATTEMPTS: usize = 4;
@@ -107,55 +110,15 @@ impl From<StoreError> for SessionError {
     }
 }
 
-/// Figures of all sessions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct SessionStats {
-    /// Sessions in memory.
-    pub resident: usize,
-    /// What they occupy (estimated), bytes.
-    pub bytes: u64,
-    /// Sessions loaded since the start.
-    pub woken: u64,
-    /// Sessions put to sleep since the start.
-    pub slept: u64,
-    /// Loads that failed.
-    pub load_failures: u64,
-    /// Messages refused because too many were on their way to the session.
-    pub refused: u64,
-    /// Actors that panicked.
-    pub crashed: u64,
-}
-
-#[derive(Default)]
-pub(super) struct Counters {
-    woken: AtomicU64,
-    slept: AtomicU64,
-    load_failures: AtomicU64,
-    refused: AtomicU64,
-    crashed: AtomicU64,
-}
-
-impl Counters {
-    pub(super) fn woken(&self) {
-        self.woken.fetch_add(1, Relaxed);
-    }
-    pub(super) fn slept(&self) {
-        self.slept.fetch_add(1, Relaxed);
-    }
-    pub(super) fn load_failed(&self) {
-        self.load_failures.fetch_add(1, Relaxed);
-    }
-}
-
 /// What all session actors share.
 pub(super) struct Shared {
     pub(super) settings: SessionSettings,
     pub(super) store: Arc<dyn FeatureStore>,
     pub(super) live: Arc<Live>,
     pub(super) writer: FeatureWriter,
-    pub(super) counters: Counters,
+    /// What each shard counts.
+    shards: Box<[Counters]>,
     residents: papaya::HashMap<UserId, Arc<Resident>>,
-    bytes: AtomicI64,
     loads: Semaphore,
     /// People whose actor panicked: their activity may still be on its way to the store.
     crashed: Mutex<HashSet<UserId>>,
@@ -176,10 +139,6 @@ impl Shared {
     /// Takes a session out of the registry, unless it has a successor there.
     pub(super) fn forget(&self, resident: &Arc<Resident>) {
         let _has_successor = self.residents.pin().remove_if(&resident.user, |_, found| Arc::ptr_eq(found, resident));
-    }
-
-    pub(super) fn count_bytes(&self, change: i64) {
-        self.bytes.fetch_add(change, Relaxed);
     }
 }
 
@@ -207,9 +166,8 @@ impl Sessions {
             store,
             live,
             writer,
-            counters: Counters::default(),
+            shards: handles.iter().map(|_| Counters::default()).collect(),
             residents: papaya::HashMap::new(),
-            bytes: AtomicI64::new(0),
             loads: Semaphore::new(settings.loads.max(1)),
             crashed: Mutex::default(),
             stopped: AtomicBool::new(false),
@@ -354,20 +312,6 @@ impl Sessions {
         self.discard(users).await;
     }
 
-    /// Figures as of now.
-    pub fn stats(&self) -> SessionStats {
-        let counters = &self.shared.counters;
-        SessionStats {
-            resident: self.shared.residents.len(),
-            bytes: u64::try_from(self.shared.bytes.load(Relaxed)).unwrap_or(0),
-            woken: counters.woken.load(Relaxed),
-            slept: counters.slept.load(Relaxed),
-            load_failures: counters.load_failures.load(Relaxed),
-            refused: counters.refused.load(Relaxed),
-            crashed: counters.crashed.load(Relaxed),
-        }
-    }
-
     /// The settings in force.
     pub fn settings(&self) -> &SessionSettings {
         &self.shared.settings
@@ -398,7 +342,7 @@ impl Sessions {
             match resident.enter(bound, self.now_ms()) {
                 Ok(slot) => return Ok(slot),
                 Err(Refused::Busy) => {
-                    self.shared.counters.refused.fetch_add(1, Relaxed);
+                    self.shared.shard(user).refused();
                     return Err(SessionError::Busy);
                 }
                 Err(Refused::Shut) => self.shared.forget(&resident),
@@ -414,7 +358,7 @@ impl Sessions {
         let resident = residents.get_or_insert(user.clone(), made.clone()).clone();
         if Arc::ptr_eq(&resident, &made) {
             let (shared, me) = (self.shared.clone(), made);
-            let arbiter = &self.handles[(event_hash(user.as_str()) % self.handles.len() as u64) as usize];
+            let arbiter = &self.handles[self.shared.shard_of(user)];
             arbiter.spawn_fn(move || {
                 Context::with_receiver(receiver).run(Session::new(shared, me));
             });
@@ -460,7 +404,7 @@ impl Sessions {
         if !resident.is_shut() && !self.shared.stopped.load(Relaxed) {
             // It did not leave: it panicked.
             self.shared.crashed.lock().insert(resident.user.clone());
-            self.shared.counters.crashed.fetch_add(1, Relaxed);
+            self.shared.shard(&resident.user).crashed();
             resident.shut();
         }
         self.shared.forget(resident);

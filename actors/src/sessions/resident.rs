@@ -2,7 +2,10 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU32, AtomicU64, Ordering::SeqCst},
+    atomic::{
+        AtomicU32, AtomicU64,
+        Ordering::{Relaxed, SeqCst},
+    },
 };
 
 use actix::{Addr, WeakAddr};
@@ -22,6 +25,8 @@ pub(super) struct Resident {
     touched: AtomicU64,
     /// How many messages are on their way, and whether the door is [`SHUT`].
     door: AtomicU32,
+    /// How many messages set out so far.
+    messages: AtomicU32,
 }
 
 /// Why a message could not set out.
@@ -34,7 +39,13 @@ pub(super) enum Refused {
 
 impl Resident {
     pub(super) fn new(user: UserId, addr: WeakAddr<Session>, now_ms: u64) -> Arc<Self> {
-        Arc::new(Self { user, addr, touched: AtomicU64::new(now_ms), door: AtomicU32::new(0) })
+        Arc::new(Self {
+            user,
+            addr,
+            touched: AtomicU64::new(now_ms),
+            door: AtomicU32::new(0),
+            messages: AtomicU32::new(0),
+        })
     }
 
     /// The actor's address, while the actor lives.
@@ -48,6 +59,7 @@ impl Resident {
         match entered {
             Ok(_) => {
                 self.touched.store(now_ms, SeqCst);
+                self.messages.fetch_add(1, Relaxed);
                 Ok(Slot(self.clone()))
             }
             Err(door) if door & SHUT != 0 => Err(Refused::Shut),
@@ -72,6 +84,11 @@ impl Resident {
     /// How many messages are on their way.
     pub(super) fn on_their_way(&self) -> u32 {
         self.door.load(SeqCst) & !SHUT
+    }
+
+    /// How many messages set out since it came into memory.
+    pub(super) fn messages(&self) -> u32 {
+        self.messages.load(Relaxed)
     }
 
     /// When it was last touched, milliseconds since the registry was started.

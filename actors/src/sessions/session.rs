@@ -163,7 +163,7 @@ impl Session {
 
     fn recount(&mut self) {
         let bytes = OVERHEAD_BYTES + size_of::<SessionState>() + self.state.heap_bytes();
-        self.shared.count_bytes(bytes as i64 - i64::from(self.counted));
+        self.shared.shard(&self.me.user).bytes(bytes as i64 - i64::from(self.counted));
         self.counted = bytes as u32;
     }
 
@@ -173,7 +173,7 @@ impl Session {
     }
 
     fn uncount(&mut self) {
-        self.shared.count_bytes(-i64::from(std::mem::take(&mut self.counted)));
+        self.shared.shard(&self.me.user).bytes(-i64::from(std::mem::take(&mut self.counted)));
     }
 
     fn wake_waiters(&mut self) {
@@ -227,7 +227,7 @@ impl Session {
             return self.stay(reply);
         }
         self.shared.forget(&self.me);
-        self.shared.counters.slept();
+        self.shared.shard(&self.me.user).slept();
         self.uncount();
         self.go(context);
         let _gave_up = reply.send(true);
@@ -250,14 +250,14 @@ impl Actor for Session {
             Ok(state) => {
                 session.state = Arc::new(state);
                 session.recount();
-                session.shared.counters.woken();
+                session.shared.shard(&session.me.user).woken();
             }
             Err(error) => {
                 tracing::warn!(user = session.me.user.as_str(), %error, "a session could not be loaded");
                 session.failed = Some(Box::new(error.into()));
                 session.me.shut();
                 session.shared.forget(&session.me);
-                session.shared.counters.load_failed();
+                session.shared.shard(&session.me.user).load_failed();
                 if session.me.on_their_way() == 0 {
                     session.go(context);
                 }

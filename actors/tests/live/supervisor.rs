@@ -120,3 +120,37 @@ async fn services_stop_the_last_one_first() {
     assert!(supervisor.ready().await && supervisor.stop(DEADLINE).await.is_empty());
     assert_eq!([order.try_recv(), order.try_recv(), order.try_recv()], [Ok("c"), Ok("b"), Ok("a")]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_is_started_again_when_somebody_asks_even_one_that_stays_down() {
+    let (numbers, receiver) = bounded(8);
+    let sum = Arc::new(AtomicU32::new(0));
+    let (counted, (ended, mut order)) = (sum.clone(), mpsc::unbounded_channel());
+    let spec = ServiceSpec::new("adder", move || Adder {
+        numbers: receiver.clone(),
+        sum: counted.clone(),
+        ended: ended.clone(),
+        name: "adder",
+    });
+    let supervisor = Supervisor::start(RestartPolicy { budget: 0, ..RestartPolicy::default() }, vec![spec]).await;
+    let supervisor = supervisor.unwrap();
+    assert!(supervisor.ready().await && !supervisor.restart("nobody"));
+    let probe = supervisor.probe("adder").unwrap().clone();
+    let restarted = |times| {
+        let probe = probe.clone();
+        async move {
+            while probe.status().restarts < times || probe.state() != ServiceState::Running {
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    assert!(supervisor.restart("adder"));
+    tokio::time::timeout(DEADLINE, restarted(1)).await.unwrap();
+    numbers.send(0).await.unwrap();
+    probe.until(|state| *state == ServiceState::Failed).await;
+    assert!(supervisor.restart("adder"));
+    tokio::time::timeout(DEADLINE, restarted(2)).await.unwrap();
+    numbers.send(7).await.unwrap();
+    assert!(supervisor.stop(DEADLINE).await.is_empty() && !supervisor.restart("adder"));
+    assert_eq!((sum.load(SeqCst), order.try_recv()), (7, Ok("adder")));
+}

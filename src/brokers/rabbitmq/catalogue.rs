@@ -6,28 +6,16 @@ use foryou_actors::ports::{
     catalogue::{CatalogueChange, CatalogueChanges, CatalogueFeed},
 };
 use foryou_schemas::{Video, VideoId};
-use futures_util::{
-    FutureExt, StreamExt,
-    stream::{self, BoxStream},
-};
 use lapin::{
-    Channel, Event,
     message::Delivery,
-    options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions},
     types::{AMQPValue, FieldTable},
 };
 use serde::Serialize;
 
-use super::{
-    NODE, RabbitBus,
-    link::{Address, Link, describe},
-    persistent, publisher,
-};
+use super::{NODE, RabbitBus, persistent, publisher, reader::Reader};
 
 /// Videos of one message.
 const CHUNK: usize = 100;
-/// Messages that the broker sends ahead.
-const PREFETCH: u16 = 100;
 
 #[derive(Serialize)]
 struct Videos<'a> {
@@ -63,78 +51,78 @@ impl CatalogueFeed for RabbitBus {
         self.shared.publisher.publish(videos.chunks(CHUNK).map(message).collect::<Result<_, BusError>>()?).await
     }
 
+    /// Behind what was read, if that is there still. Else the stream is another one, deleted and declared again, of which nothing
+    /// was read: that one is read from its first change.
     async fn follow(&self, after: Option<u64>) -> Result<Box<dyn CatalogueChanges>, BusError> {
-        let address = &self.shared.address;
-        let link = address.connect("catalogue").await?;
-        let events = link.connection.events_listener().map(Item::Connection);
-        let queue = self.shared.topology.catalogue();
-        let what = format!("to consume stream {queue}");
-        let consuming = async {
-            let channel = link.connection.create_channel().await?;
-            channel.basic_qos(PREFETCH, BasicQosOptions::default()).await?;
-            let mut arguments = FieldTable::default();
-            let offset = match after {
-                Some(position) => AMQPValue::LongLongInt(position.saturating_add(1) as i64),
-                None => AMQPValue::LongString("first".into()),
-            };
-            arguments.insert("x-stream-offset".into(), offset);
-            let consumer = channel.basic_consume(queue, "".into(), BasicConsumeOptions::default(), arguments).await?;
-            Ok((channel, consumer))
+        let mut changes = self.read_from(after).await?;
+        if let Some(after) = after {
+            match tokio::time::timeout(self.shared.address.timeout, changes.take()).await {
+                Ok(ahead) => changes.ahead = ahead?,
+                // An offset beyond the end is not refused: the broker would wait until the stream has grown so far.
+                Err(_) => {
+                    tracing::warn!(
+                        after,
+                        "the stream of catalogue changes ends before what was read of it; reading it from its first"
+                    );
+                    changes = self.read_from(None).await?;
+                }
+            }
+        }
+        Ok(Box::new(changes))
+    }
+}
+
+impl RabbitBus {
+    /// Reads from the change at `position` on, which is not handed out itself; without one, from the first.
+    async fn read_from(&self, position: Option<u64>) -> Result<Changes, BusError> {
+        let mut arguments = FieldTable::default();
+        let offset = match position {
+            Some(position) => AMQPValue::LongLongInt(position as i64),
+            None => AMQPValue::LongString("first".into()),
         };
-        let (channel, consumer) = address.within(&what, consuming).await?;
-        let came = consumer.map(Item::Came).chain(stream::once(async { Item::Ended }));
-        let (address, items) = (address.clone(), stream::select(came, events).boxed());
-        Ok(Box::new(Changes { address, items, channel, done: None, _link: link }))
+        arguments.insert("x-stream-offset".into(), offset);
+        let stream = self.shared.topology.catalogue();
+        let reader = Reader::open(&self.shared.address, "catalogue", stream, arguments).await?;
+        Ok(Changes { reader, done: None, read: position, ahead: Vec::new() })
     }
 }
 
 /// A reader of the stream.
 struct Changes {
-    address: Address,
-    items: BoxStream<'static, Item>,
-    channel: Channel,
+    reader: Reader,
     /// The last delivery that was handed out: acknowledged when the next ones are asked for, for which it gives credit.
     done: Option<u64>,
-    _link: Link,
-}
-
-enum Item {
-    Came(lapin::Result<Delivery>),
-    Ended,
-    Connection(Event),
+    /// What was read before, up to here: not handed out again.
+    read: Option<u64>,
+    /// Came before somebody asked.
+    ahead: Vec<CatalogueChange>,
 }
 
 #[async_trait]
 impl CatalogueChanges for Changes {
     async fn next(&mut self) -> Result<Vec<CatalogueChange>, BusError> {
+        loop {
+            let mut some = std::mem::take(&mut self.ahead);
+            if some.is_empty() {
+                some = self.take().await?;
+            }
+            some.retain(|change| self.read.is_none_or(|read| change.position > read));
+            if !some.is_empty() {
+                return Ok(some);
+            }
+        }
+    }
+}
+
+impl Changes {
+    /// What came, at least one message; waits for it. Safe to cancel.
+    async fn take(&mut self) -> Result<Vec<CatalogueChange>, BusError> {
         if let Some(done) = self.done.take() {
-            let channel = self.channel.clone();
-            // Its first poll sends it, so that it does not matter if we are dropped.
-            let ack = async move { channel.basic_ack(done, BasicAckOptions { multiple: true }).await };
-            self.address.within("to take acknowledgements", ack).await?;
+            self.reader.ack(done).await?;
         }
-        let mut changes = Vec::new();
-        while changes.len() < usize::from(PREFETCH) {
-            let item = match self.items.next().now_or_never() {
-                Some(item) => item,
-                None if changes.is_empty() => self.items.next().await,
-                None => break,
-            };
-            let lost = match item {
-                Some(Item::Came(Ok(delivery))) => {
-                    self.done = Some(delivery.delivery_tag);
-                    changes.extend(change(delivery));
-                    continue;
-                }
-                Some(Item::Connection(Event::Error(error)) | Item::Came(Err(error))) => describe(&error),
-                Some(Item::Connection(_)) => continue,
-                Some(Item::Ended) | None => {
-                    "the consumer ended; if the stream was deleted, run `foryou migrate`".into()
-                }
-            };
-            return Err(BusError::Away(format!("RabbitMQ is lost: {lost}")));
-        }
-        Ok(changes)
+        let deliveries = self.reader.next().await?;
+        self.done = deliveries.last().map(|delivery| delivery.delivery_tag);
+        Ok(deliveries.into_iter().filter_map(change).collect())
     }
 }
 

@@ -1,4 +1,6 @@
-//! Percent-decoding that refuses what it does not understand.
+//! Percent-decoding that refuses what it does not understand, and encoding.
+
+use std::{collections::HashMap, fmt::Write as _};
 
 /// Decodes `%XX`, and `+` as a space where `plus_is_space` (queries). The result must be UTF-8.
 pub(super) fn decode(text: &str, plus_is_space: bool) -> Result<String, String> {
@@ -20,6 +22,24 @@ pub(super) fn decode(text: &str, plus_is_space: bool) -> Result<String, String> 
     String::from_utf8(out).map_err(|_| "is not UTF-8; percent-encode the UTF-8 bytes".into())
 }
 
+/// The fields of a form, or of a query that is read like one; what cannot be read is not there.
+pub fn fields(text: &str) -> HashMap<String, String> {
+    let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.filter_map(|(name, value)| Some((decode(name, true).ok()?, decode(value, true).ok()?))).collect()
+}
+
+/// Text as the value of a query's parameter.
+pub fn encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'/') {
+            true => out.push(char::from(byte)),
+            false => _ = write!(out, "%{byte:02X}"),
+        }
+    }
+    out
+}
+
 fn hex(digit: u8) -> Option<u8> {
     (digit as char).to_digit(16).map(|d| d as u8)
 }
@@ -27,6 +47,13 @@ fn hex(digit: u8) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_encoded_is_read_as_it_was() {
+        let text = "/admin/x?y=1&z=ü + \"%";
+        assert_eq!(fields(&format!("next={}", encode(text)))["next"], text);
+        assert_eq!(fields("a=1&b&c=%zz&d=").len(), 2);
+    }
 
     #[test]
     fn decodes_what_is_well_formed_and_refuses_the_rest() {

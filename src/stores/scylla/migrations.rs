@@ -23,8 +23,10 @@ pub(super) struct Migration {
     pub text: &'static str,
 }
 
-pub(super) const MIGRATIONS: &[Migration] =
-    &[Migration { number: 1, name: "0001_tables.cql", text: include_str!("../../../migrations/0001_tables.cql") }];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, name: "0001_tables.cql", text: include_str!("../../../migrations/0001_tables.cql") },
+    Migration { number: 3, name: "0003_access.cql", text: include_str!("../../../migrations/0003_access.cql") },
+];
 
 /// How long a process that migrates is believed to live without a sign.
 const LOCK_S: i32 = 60;

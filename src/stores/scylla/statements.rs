@@ -95,6 +95,18 @@ statements! {
 
     position: Plain "SELECT position FROM catalogue_positions WHERE node = ?",
     put_position: Plain "INSERT INTO catalogue_positions (node, position) VALUES (?, ?) USING TIMESTAMP ?",
+
+    keys: Plain "SELECT id, hash, name, scopes, created_at, expires_at, revoked_at FROM api_keys WHERE cluster = 'foryou'",
+    key: Plain "SELECT hash, revoked_at FROM api_keys WHERE cluster = 'foryou' AND id = ?",
+    put_key: Plain "INSERT INTO api_keys (cluster, id, hash, name, scopes, created_at, expires_at)
+        VALUES ('foryou', ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?",
+    revoke_key: Plain "UPDATE api_keys USING TIMESTAMP ? SET revoked_at = ? WHERE cluster = 'foryou' AND id = ?",
+    ended_sessions: Plain "SELECT id FROM ended_sessions WHERE cluster = 'foryou'",
+    end_session: Plain "INSERT INTO ended_sessions (cluster, id) VALUES ('foryou', ?) USING TIMESTAMP ? AND TTL ?",
+
+    audit: Plain "SELECT id, at, who, origin, action, target, outcome, detail FROM audit WHERE day = ? AND id < ? LIMIT ?",
+    put_audit: Plain "INSERT INTO audit (day, id, at, who, origin, action, target, outcome, detail)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?",
 }
 
 async fn prepare(session: &Session, kind: Kind, text: &str) -> Result<PreparedStatement, DriverError> {

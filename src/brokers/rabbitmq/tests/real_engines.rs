@@ -287,6 +287,31 @@ async fn every_node_reads_all_changes_of_the_catalogue_from_where_it_was() {
     changes(&mut other, 150).await;
 }
 
+#[tokio::test]
+async fn a_stream_that_was_made_again_is_read_from_its_first() {
+    let mut own = fresh();
+    own.0.rabbitmq.timeout_ms = Whole::new(1_500);
+    let bus = own.open().await;
+    bus.announce(&videos(0..300)).await.unwrap();
+    let positions = |changes: Vec<CatalogueChange>| changes.iter().map(|change| change.position).collect::<Vec<_>>();
+    let mut reader = bus.follow(Some(1)).await.unwrap();
+    assert_eq!(positions(changes(&mut reader, 1).await), [2]);
+    // Of a reader that has read everything nothing is repeated.
+    let mut reader = bus.follow(Some(2)).await.unwrap();
+    let (_link, channel) = channel(&own).await;
+    channel.queue_delete(bus.shared.topology.catalogue(), QueueDeleteOptions::default()).await.unwrap();
+    let ended = tokio::time::timeout(PATIENCE, reader.next()).await.unwrap().unwrap_err().to_string();
+    assert!(ended.contains("`foryou migrate`"), "{ended}");
+    declare(&own.0).await.unwrap();
+    for kept in [2, 1_000_000] {
+        let mut reader = bus.follow(Some(kept)).await.unwrap();
+        if kept == 2 {
+            bus.announce(&videos(0..1)).await.unwrap();
+        }
+        assert_eq!(positions(changes(&mut reader, 1).await), [0], "kept: {kept}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_memory_alarm_refuses_publishers_and_lets_consumers_go_on() {
     let private = Private::up(&[Engine::Rabbitmq]);

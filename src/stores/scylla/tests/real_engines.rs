@@ -1,5 +1,6 @@
 //! On a Cassandra.
 
+mod access;
 mod cluster;
 mod journal;
 mod migrations;

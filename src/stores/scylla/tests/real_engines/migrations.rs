@@ -3,11 +3,21 @@
 use super::*;
 use crate::stores::scylla::migrations::{MIGRATIONS, Migration, migrate_to};
 
-const SECOND: Migration = Migration {
-    number: 2,
-    name: "0002_more.cql",
+/// One that comes after all that there are.
+const NEXT: Migration = Migration {
+    number: 9_000,
+    name: "9000_more.cql",
     text: "-- More.\nCREATE TABLE IF NOT EXISTS more (id int PRIMARY KEY);",
 };
+
+/// What there is and another one.
+fn and_next(next: Migration) -> Vec<Migration> {
+    MIGRATIONS.iter().copied().chain([next]).collect()
+}
+
+fn names() -> Vec<&'static str> {
+    MIGRATIONS.iter().map(|migration| migration.name).collect()
+}
 
 async fn refusal(keyspace: &Keyspace) -> String {
     ScyllaStore::connect(&keyspace.0, "t").await.err().unwrap().to_string()
@@ -19,7 +29,7 @@ async fn it_is_applied_once() {
     let refused = refusal(&keyspace).await;
     assert!(refused.contains("is not there; run `foryou migrate`"), "{refused}");
     let first = migrate(&keyspace.0).await.unwrap();
-    assert_eq!(first, Migrated { keyspace: true, applied: vec!["0001_tables.cql"] });
+    assert_eq!(first, Migrated { keyspace: true, applied: names() });
     assert_eq!(migrate(&keyspace.0).await.unwrap(), Migrated::default());
     keyspace.open_as("t").await;
 }
@@ -27,14 +37,13 @@ async fn it_is_applied_once() {
 #[tokio::test]
 async fn a_changed_one_is_refused_by_name_and_so_is_an_older_program() {
     let keyspace = fresh();
-    let first = MIGRATIONS[0];
-    migrate_to(&keyspace.0, &[first, SECOND]).await.unwrap();
-    let changed = Migration { text: "-- Less.", ..SECOND };
-    let refused = migrate_to(&keyspace.0, &[first, changed]).await.unwrap_err().to_string();
-    assert!(refused.contains("0002_more.cql was applied with another content"), "{refused}");
-    // This program knows the first only.
+    migrate_to(&keyspace.0, &and_next(NEXT)).await.unwrap();
+    let changed = Migration { text: "-- Less.", ..NEXT };
+    let refused = migrate_to(&keyspace.0, &and_next(changed)).await.unwrap_err().to_string();
+    assert!(refused.contains("9000_more.cql was applied with another content"), "{refused}");
+    // This program does not know the last.
     for refused in [migrate(&keyspace.0).await.unwrap_err().to_string(), refusal(&keyspace).await] {
-        assert!(refused.contains("0002_more.cql") && refused.contains("start the newer foryou"), "{refused}");
+        assert!(refused.contains("9000_more.cql") && refused.contains("start the newer foryou"), "{refused}");
     }
 }
 
@@ -45,8 +54,8 @@ async fn what_is_missing_is_named_and_applied() {
     let refused = refusal(&keyspace).await;
     assert!(refused.contains("lacks 0001_tables.cql") && refused.contains("run `foryou migrate`"), "{refused}");
     migrate(&keyspace.0).await.unwrap();
-    let more = migrate_to(&keyspace.0, &[MIGRATIONS[0], SECOND]).await.unwrap();
-    assert_eq!(more, Migrated { keyspace: false, applied: vec!["0002_more.cql"] });
+    let more = migrate_to(&keyspace.0, &and_next(NEXT)).await.unwrap();
+    assert_eq!(more, Migrated { keyspace: false, applied: vec!["9000_more.cql"] });
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -61,7 +70,7 @@ async fn several_at_once_are_safe() {
     while let Some(done) = migrating.join_next().await {
         applied.extend(done.unwrap().unwrap().applied);
     }
-    assert_eq!(applied, ["0001_tables.cql"], "one of them did it");
+    assert_eq!(applied, names(), "one of them did it");
     keyspace.open_as("t").await;
 }
 
