@@ -19,7 +19,7 @@ use crate::config::Secret;
 pub const FORWARDED: &str = "x-foryou-forwarded";
 /// `TIME MAC NODE`.
 pub const NODE_AUTH: &str = "x-foryou-node-auth";
-/// From whom the request comes (see [`encode`]).
+/// From whom the request comes (see `encode`).
 pub const CALLER: &str = "x-foryou-caller";
 /// By how much the clocks of two nodes may differ; what was sent longer ago is a repetition.
 const FRESH: Duration = Duration::from_secs(60);

@@ -19,7 +19,9 @@ use super::{
 pub struct FreshnessBench {
     /// Events per second, each followed by a feed.
     pub rate: f64,
-    /// For how long, after a tenth of it as warm-up.
+    /// People who are active, in turn; each asks for a feed before anything is measured.
+    pub people: usize,
+    /// For how long.
     pub duration_s: f64,
     /// Connections.
     pub connections: usize,
@@ -45,7 +47,18 @@ pub struct FreshnessReport {
 pub async fn run(settings: FreshnessBench) -> Result<FreshnessReport> {
     let began = Instant::now();
     let server = Server::start(&settings.target).await?;
-    let users = Arc::new(server.users.clone());
+    let users: Arc<[String]> = server.users.iter().take(settings.people).cloned().collect();
+    ensure!(!users.is_empty(), "the data set has no people");
+    let people = users.clone();
+    let wake = move |mut client: super::client::Client, n: u64| {
+        let path = format!("/v1/users/{}/feed?limit=10", people[n as usize % people.len()]);
+        async move {
+            let answer = client.get(&path).await.map(|(status, _)| Hit { ok: status.is_success(), marks: 0 });
+            (client, answer)
+        }
+    };
+    let waking = Duration::from_secs_f64(users.len() as f64 / settings.rate);
+    open_loop(server.address, settings.rate, waking, settings.connections, wake).await?;
     let request = move |mut client: super::client::Client, n: u64| {
         let users = users.clone();
         async move {

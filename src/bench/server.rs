@@ -59,19 +59,21 @@ impl Server {
         command.env("FORYOU__DATA__DIR", &data).env("FORYOU__SERVER__BIND", port.to_string());
         let child = command.stdout(Stdio::null()).stderr(std::fs::File::create(&log)?).spawn()?;
         let mut server = Self { child, _scratch: scratch, address: port, users: user_ids(&target.dataset)? };
-        server.wait_ready(&log).await?;
+        server.wait_ready(&log, target.config.bus.partitions.get().into()).await?;
         Ok(server)
     }
 
-    async fn wait_ready(&mut self, log: &Path) -> Result<()> {
+    /// Waits until the server is ready and holds all partitions: the server of an earlier run counts as alive for a while.
+    async fn wait_ready(&mut self, log: &Path, partitions: u64) -> Result<()> {
         let start = Instant::now();
         while start.elapsed() < READY_WITHIN {
             if let Some(status) = self.child.try_wait()? {
                 bail!("the server stopped with {status}; its log: {}", std::fs::read_to_string(log)?);
             }
             if let Ok(mut client) = Client::connect(self.address).await
-                && let Ok((status, _)) = client.get("/readyz").await
+                && let Ok((status, body)) = client.get("/readyz").await
                 && status.is_success()
+                && holds(&body)? == partitions
             {
                 return Ok(());
             }
@@ -185,6 +187,12 @@ async fn build_index(config: &Config, data: &Path) -> Result<()> {
         serving.rebuild()?;
     }
     Ok(())
+}
+
+/// How many partitions a server says that it holds.
+fn holds(readyz: &[u8]) -> Result<u64> {
+    let answer: serde_json::Value = serde_json::from_slice(readyz)?;
+    Ok(answer["holds"]["count"].as_u64().unwrap_or_default())
 }
 
 /// Days from the end of KuaiRand's log, 2022-04-30 16:00 UTC, to now.

@@ -40,6 +40,9 @@ pub enum Benchmark {
         /// Events per second, each followed by a feed.
         #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
         rate: u32,
+        /// People who are active: their sessions are in memory, as those of people who swipe are.
+        #[arg(long, default_value_t = 2_500, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        people: u32,
         /// For how long, and on what.
         #[command(flatten)]
         load: Load,
@@ -108,9 +111,10 @@ pub fn run(benchmark: Benchmark, context: &Context) -> anyhow::Result<()> {
             };
             print(context, &runtime.block_on(bench::ingest(settings))?)
         }
-        Benchmark::Freshness { rate, load } => {
+        Benchmark::Freshness { rate, people, load } => {
             let settings = FreshnessBench {
                 rate: rate.into(),
+                people: people as usize,
                 duration_s: load.duration.into(),
                 connections: load.connections as usize,
                 target: load.target(context)?,

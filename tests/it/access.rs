@@ -34,7 +34,36 @@ const EXPECTED: &[(&str, &str, &[&str])] = &[
     // A form of our own pages only, whoever sends it: a 403, unless it says so.
     ("POST", "/admin/login", &["everybody"]),
     ("POST", "/admin/logout", &["admin", "console"]),
+    ("GET", "/assets/{path:.*}", &["everybody"]),
+    ("GET", "/admin/api/start", &["admin", "console"]),
+    ("GET", "/admin/api/history", &["admin", "console"]),
+    ("GET", "/admin/api/live", &["admin", "console"]),
+    ("POST", "/admin/api/services/{id}/restart", &["admin", "console"]),
+    ("GET", "/admin/api/audit", &["admin", "console"]),
+    ("GET", "/admin/api/quarantine", &["admin", "console"]),
+    ("POST", "/admin/api/quarantine/{id}/replay", &["admin", "console"]),
+    ("POST", "/admin/api/quarantine/{id}/discard", &["admin", "console"]),
+    ("GET", "/admin/api/sessions", &["admin", "console"]),
+    ("GET", "/admin/api/people/{id}", &["admin", "console"]),
+    ("GET", "/admin/api/people/{id}/feed", &["admin", "console"]),
+    ("GET", "/admin/api/degraded", &["admin", "console"]),
+    ("GET", "/admin/api/freshness", &["admin", "console"]),
+    ("GET", "/admin/api/releases", &["admin", "console"]),
+    ("POST", "/admin/api/releases/{id}/activate", &["admin", "console"]),
+    ("POST", "/admin/api/rollback", &["admin", "console"]),
+    ("GET", "/admin/api/training", &["admin", "console"]),
+    ("GET", "/admin/api/index", &["admin", "console"]),
+    ("GET", "/admin/api/index/recall", &["admin", "console"]),
+    ("GET", "/admin/api/store", &["admin", "console"]),
+    ("GET", "/admin/api/nodes", &["admin", "console"]),
+    ("GET", "/admin", &["admin", "console"]),
+    ("GET", "/admin/{page:[^.]*}", &["admin", "console"]),
 ];
+
+/// An address for a path's pattern.
+fn address(path: &str) -> String {
+    path.replace("{id}", "u").replace("{path:.*}", "shared/tokens.css").replace("{page:[^.]*}", "actors")
+}
 
 /// A body that names the person `u`, for routes that look into it.
 fn body(method: &str, path: &str) -> Option<Value> {
@@ -109,7 +138,7 @@ fn every_route_lets_in_whom_it_declares_and_nobody_else() {
 
     for (path, method) in &routes {
         let who = expected[&(*path, method.as_str())];
-        let (address, body) = (path.replace("{id}", "u"), body(method, path));
+        let (address, body) = (address(path), body(method, path));
         let ask = |headers: &[(&str, &str)]| said(&guarded.ask(method, &address, headers, body.as_ref()));
         let bearer = |credential: &str| ask(&[("authorization", &format!("Bearer {credential}"))]);
         let is = |answer: Said, wanted: Said, with: &str| assert_eq!(answer, wanted, "{method} {path} with {with}");

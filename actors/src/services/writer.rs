@@ -27,7 +27,7 @@ use crate::ports::store::{Batch, FeatureStore, Impression, StoreError};
 /// How the writer works.
 #[derive(Debug, Clone, Copy)]
 pub struct WriterSettings {
-    /// The most rows (events, snapshots, tallies) of one write, but for a single larger change.
+    /// The most events and snapshots of one write, but for a single larger change; the tallies that they change come on top.
     pub max_batch: usize,
     /// How long a row may wait for others.
     pub linger: Duration,
@@ -209,7 +209,7 @@ impl FeatureWriter {
 }
 
 fn rows(batch: &Batch) -> usize {
-    batch.activity.len() + batch.snapshots.len() + batch.tallies.len()
+    batch.activity.len() + batch.snapshots.len()
 }
 
 struct Writer(Arc<Shared>);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::super::rows;
 
 /// The version of the encoding.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Over how many partitions the ids of events are spread.
 pub const ID_SHARDS: i32 = 64;
 /// Over how many partitions the statistics of an owner are spread.
@@ -21,6 +21,8 @@ pub struct Entry {
     pub activity: Vec<Acted>,
     pub snapshots: Vec<Snapshot>,
     pub tallies: Vec<Counted>,
+    /// Not in the journal: a feed that was served is one row, whole by itself, and its log may have gaps.
+    #[serde(skip)]
     pub feeds: Vec<Served>,
 }
 
@@ -51,9 +53,8 @@ pub struct Counted {
 }
 
 /// A served feed.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, PartialEq)]
 pub struct Served {
-    #[serde(with = "user")]
     pub user: UserId,
     pub at_ms: i64,
     pub feed: Box<str>,
@@ -63,10 +64,6 @@ pub struct Served {
 impl Counted {
     pub fn new(key: &TallyKey, tally: Vec<u8>) -> Result<Self, StoreError> {
         Ok(Self { key: Blob(rows::write_tally_key(key)?), tally: Blob(tally) })
-    }
-
-    pub fn shard(&self) -> i32 {
-        (crc32fast::hash(&self.key.0) % TALLY_SHARDS as u32) as i32
     }
 }
 
@@ -81,6 +78,11 @@ impl Served {
     }
 }
 
+/// The partition of a tally.
+pub fn tally_shard(key: &[u8]) -> i32 {
+    (crc32fast::hash(key) % TALLY_SHARDS as u32) as i32
+}
+
 /// The partition of an event's hashed id.
 pub fn id_shard(id: &[u8; 16]) -> i32 {
     i32::from(id[0]) % ID_SHARDS
@@ -89,7 +91,12 @@ pub fn id_shard(id: &[u8; 16]) -> i32 {
 impl Entry {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.activity.is_empty() && self.snapshots.is_empty() && self.tallies.is_empty() && self.feeds.is_empty()
+        !self.is_journaled() && self.feeds.is_empty()
+    }
+
+    /// Whether there is something for the journal.
+    pub fn is_journaled(&self) -> bool {
+        !(self.activity.is_empty() && self.snapshots.is_empty() && self.tallies.is_empty())
     }
 
     /// The entry as bytes: version, checksum, postcard.
@@ -167,16 +174,16 @@ mod tests {
         let entry = Entry {
             at: 7,
             activity: vec![Acted { user: user.clone(), seq: 3, id: [9; 16], event: Blob(vec![1, 2]) }],
-            snapshots: vec![Snapshot { user: user.clone(), seq: 3, snapshot: Blob(vec![]) }],
+            snapshots: vec![Snapshot { user, seq: 3, snapshot: Blob(vec![]) }],
             tallies: vec![Counted::new(&TallyKey::Band(3), vec![4]).unwrap()],
-            feeds: vec![Served { user, at_ms: -1, feed: "f".into(), record: Blob(vec![5; 300]) }],
+            feeds: Vec::new(),
         };
         let bytes = entry.encode().unwrap();
         assert_eq!(Entry::decode(&bytes).unwrap(), entry);
         for len in [0, 4, 5, bytes.len() - 1] {
             assert!(Entry::decode(&bytes[..len]).is_err());
         }
-        let newer = Entry::decode(&[2, 0, 0, 0, 0]).unwrap_err().to_string();
-        assert!(newer.contains("version 2"), "{newer}");
+        let newer = Entry::decode(&[3, 0, 0, 0, 0]).unwrap_err().to_string();
+        assert!(newer.contains("version 3"), "{newer}");
     }
 }

@@ -18,8 +18,9 @@ use scylla::{
 use uuid::Uuid;
 
 use super::{
+    behind::Latest,
     clock::day,
-    entry::{Entry, ID_SHARDS, TALLY_SHARDS, id_shard},
+    entry::{Entry, ID_SHARDS, TALLY_SHARDS, id_shard, tally_shard},
     errors::DriverError,
     link::Connected,
     noted::Note,
@@ -45,14 +46,8 @@ pub struct Kept {
 
 pub type Job<'a> = Pin<Box<dyn Future<Output = Result<(), DriverError>> + Send + 'a>>;
 
-/// Writes every row of an entry, and `notes`: the days of it that the profiles do not name yet.
-pub async fn fan_out(
-    to: &Connected,
-    kept: Kept,
-    owner: &str,
-    entry: &Entry,
-    notes: &[Note],
-) -> Result<(), DriverError> {
+/// Writes every row of an entry but its tallies, and `notes`: the days of it that the profiles do not name yet.
+pub async fn fan_out(to: &Connected, kept: Kept, entry: &Entry, notes: &[Note]) -> Result<(), DriverError> {
     let mut jobs: Vec<Job<'_>> = Vec::new();
     let days_s = kept.activity_s.saturating_add(DAY_S);
     let (mut days, mut feed_days) = (Vec::new(), Vec::new());
@@ -71,7 +66,6 @@ pub async fn fan_out(
     activity(to, kept, entry, &mut jobs);
     ids(to, kept, entry, &mut jobs);
     feeds(to, kept, entry, &mut jobs);
-    tallies(to, owner, entry, &mut jobs);
     snapshots(to, entry, &mut jobs);
     run(jobs).await
 }
@@ -100,13 +94,17 @@ fn ids<'a>(to: &'a Connected, kept: Kept, entry: &'a Entry, jobs: &mut Vec<Job<'
     insert_all(to, &to.on.put_id, shards, jobs);
 }
 
-fn tallies<'a>(to: &'a Connected, owner: &'a str, entry: &'a Entry, jobs: &mut Vec<Job<'a>>) {
+/// Writes tallies of an owner.
+pub async fn tallies(to: &Connected, owner: &str, latest: &Latest) -> Result<(), DriverError> {
     let mut shards: [Vec<_>; TALLY_SHARDS as usize] = std::array::from_fn(|_| Vec::new());
-    for row in &entry.tallies {
-        let values = (owner, row.shard(), row.key.0.as_slice(), row.tally.0.as_slice(), entry.at);
-        shards[row.shard() as usize].push((ROW_BYTES + row.key.0.len() + row.tally.0.len(), values));
+    for (key, (at, tally)) in latest {
+        let shard = tally_shard(key);
+        let values = (owner, shard, key.as_slice(), tally.as_slice(), *at);
+        shards[shard as usize].push((ROW_BYTES + key.len() + tally.len(), values));
     }
-    insert_all(to, &to.on.put_tally, shards, jobs);
+    let mut jobs = Vec::new();
+    insert_all(to, &to.on.put_tally, shards, &mut jobs);
+    run(jobs).await
 }
 
 fn snapshots<'a>(to: &'a Connected, entry: &'a Entry, jobs: &mut Vec<Job<'a>>) {

@@ -2,10 +2,11 @@
 //!
 //! A batch spans partitions, so no server writes it as a whole. It is first written to the owner's journal; a conditional update of
 //! the owner's row then commits it, if the epoch is still the writer's; then its rows go to their tables. Whoever takes the
-//! owner over raises the epoch, which shuts the former writer out, and writes the rows of the last committed batch again.
+//! owner over raises the epoch, which shuts the former writer out, and writes the rows of the last committed batch again, and the
+//! tallies of those before it, which may be behind.
 
 use foryou_actors::ports::store::StoreError;
-use futures_util::future::try_join_all;
+use futures_util::{FutureExt, Stream, StreamExt, future::try_join_all, stream};
 use scylla::{
     errors::ExecutionError,
     response::query_result::QueryResult,
@@ -13,18 +14,23 @@ use scylla::{
 };
 
 use super::{
+    behind::{Latest, merge},
     clock::Clock,
     entry::Entry,
     errors::DriverError,
-    fan_out::{Kept, fan_out},
+    fan_out::{Kept, fan_out, tallies},
     link::{Connected, Link},
     noted::Noted,
 };
 
 /// Bytes of a batch that are written as one row.
 const PART_BYTES: usize = 512 << 10;
-/// Batches that are kept: the last that was committed, and the next.
-const SLOTS: i64 = 2;
+/// Batches that are kept: the latest that were committed, and the next.
+const SLOTS: i64 = 64;
+/// The latest committed batches, all of which the journal has, even while the next one is put.
+pub const KEPT: i64 = SLOTS - 1;
+/// Batches that are read at a time.
+const AHEAD: usize = 8;
 /// How often taking over is tried while others write the same row.
 const ATTEMPTS: usize = 100;
 
@@ -98,14 +104,49 @@ impl Journals<'_> {
         }
     }
 
-    /// Writes the rows of the latest committed batch again.
+    /// Writes the rows of the latest committed batch again, and the tallies of all that the journal has.
     async fn redo(&self, to: &Connected, owner: &str, row: &OwnerRow) -> Result<(), StoreError> {
-        if row.committed == 0 {
-            return Ok(());
+        let mut latest = Latest::new();
+        let mut batches = self.committed(to, owner, row);
+        while let Some((number, entry)) = batches.next().await {
+            let entry = entry?;
+            if number == row.committed {
+                let notes = Noted::default().missing(&entry);
+                fan_out(to, self.kept, &entry, &notes).await.map_err(|error| self.link.failed(error))?;
+            }
+            merge(&mut latest, entry);
         }
-        let entry = self.read(to, owner, row.journal_epoch, row.committed).await?;
-        let notes = Noted::default().missing(&entry);
-        fan_out(to, self.kept, owner, &entry, &notes).await.map_err(|error| self.link.failed(error))
+        tallies(to, owner, &latest).await.map_err(|error| self.link.failed(error))
+    }
+
+    /// The committed batches that the journal has, in order, with their numbers.
+    fn committed<'a>(
+        &'a self,
+        to: &'a Connected,
+        owner: &'a str,
+        row: &OwnerRow,
+    ) -> impl Stream<Item = (i64, Result<Entry, StoreError>)> + Send + Unpin + 'a {
+        let (epoch, committed) = (row.journal_epoch, row.committed);
+        let numbers = stream::iter((committed - KEPT + 1).max(1)..=committed);
+        let read = move |number| async move { (number, self.read(to, owner, epoch, number).await) }.boxed();
+        numbers.map(read).buffered(AHEAD)
+    }
+
+    /// The latest tallies in an owner's journal, and the order number up to which the owner's tallies count.
+    pub async fn behind(&self, owner: &str) -> Result<(u64, Latest), StoreError> {
+        let to = &*self.link.get()?;
+        let mut latest = Latest::new();
+        let Some(row) = self.row(to, owner).await? else { return Ok((0, latest)) };
+        let mut batches = self.committed(to, owner, &row);
+        while let Some((_, entry)) = batches.next().await {
+            match entry {
+                Ok(entry) => merge(&mut latest, entry),
+                // The owner goes on meanwhile: before it writes over a batch, that one's tallies are in the table.
+                Err(StoreError::Corrupt(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((row.last_order.unwrap_or(0) as u64, latest))
     }
 
     /// Writes a batch to the journal; it does not count yet.
@@ -147,12 +188,6 @@ impl Journals<'_> {
         let rows = to.session.execute_unpaged(&to.on.owner, (owner,)).await.map_err(|error| self.link.failed(error))?;
         let rows = rows.into_rows_result().map_err(DriverError::answer)?;
         Ok(rows.maybe_first_row().map_err(DriverError::answer)?)
-    }
-
-    /// The order number up to which the tallies of an owner count.
-    pub async fn order(&self, owner: &str) -> Result<u64, StoreError> {
-        let row = self.row(&*self.link.get()?, owner).await?;
-        Ok(row.and_then(|row| row.last_order).unwrap_or(0) as u64)
     }
 
     async fn read(&self, to: &Connected, owner: &str, epoch: i64, number: i64) -> Result<Entry, StoreError> {

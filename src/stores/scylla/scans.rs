@@ -96,13 +96,19 @@ impl Shared {
         self.rows(to, &to.on.tallies, (owner, shard)).await?.try_collect().await
     }
 
-    /// The tallies of one owner.
-    pub async fn scan_tallies_of(&self, owner: &str, visit: Visit<'_, (TallyKey, Vec<u8>)>) -> Result<(), StoreError> {
+    /// The tallies of one owner, those that are only in its journal included. Returns up to which order number they count.
+    pub async fn scan_tallies_of(&self, owner: &str, visit: Visit<'_, (TallyKey, Vec<u8>)>) -> Result<u64, StoreError> {
         let to = &*self.link.get()?;
+        let (order, mut behind) = self.journals().behind(owner).await?;
         let shards = stream::iter(0..TALLY_SHARDS).map(|shard| self.tallies_of(to, owner, shard).boxed());
-        let mut one = |(key, tally): (Vec<u8>, Vec<u8>)| visit((rows::read_tally_key(&key)?, tally));
+        let mut one = |(key, tally): (Vec<u8>, Vec<u8>)| {
+            let tally = behind.remove(&key).map_or(tally, |(_, latest)| latest);
+            visit((rows::read_tally_key(&key)?, tally))
+        };
         let shards = shards.buffered(AHEAD);
-        shards.try_for_each(|rows| ready(rows.into_iter().try_for_each(&mut one))).await
+        shards.try_for_each(|rows| ready(rows.into_iter().try_for_each(&mut one))).await?;
+        behind.into_iter().try_for_each(|(key, (_, tally))| visit((rows::read_tally_key(&key)?, tally)))?;
+        Ok(order)
     }
 
     /// Everybody who ever wrote.

@@ -7,13 +7,17 @@ use std::{
 
 use foryou_actors::ports::store::{Batch, StoreError};
 use foryou_schemas::UserId;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, timeout_at},
+};
 
 use super::{
     Shared,
+    behind::Behind,
     entry::{Acted, Blob, Counted, Entry, Served, Snapshot},
     erase,
-    fan_out::fan_out,
+    fan_out::{fan_out, tallies},
     ids::known_ids,
     journal::Ownership,
 };
@@ -37,6 +41,7 @@ pub enum Command {
 pub struct Writer {
     shared: Arc<Shared>,
     standing: Standing,
+    behind: Behind,
 }
 
 /// How the writer stands to its owner.
@@ -52,7 +57,7 @@ enum Standing {
 
 impl Writer {
     pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, standing: Standing::Outside }
+        Self { shared, standing: Standing::Outside, behind: Behind::default() }
     }
 
     /// Works until nobody can ask any more.
@@ -86,9 +91,44 @@ impl Writer {
                 }
             }
             if next.is_none() {
-                next = waiting.recv().await;
+                next = self.next(&mut waiting).await;
             }
         }
+        let _away = self.catch_up().await;
+    }
+
+    /// The next command; while none comes, writes what is behind.
+    async fn next(&mut self, waiting: &mut mpsc::Receiver<Command>) -> Option<Command> {
+        while let Some(due) = self.behind.due() {
+            match timeout_at(due, waiting.recv()).await {
+                Ok(command) => return command,
+                // What the store does not take now stays in the journal; the next write sees to it.
+                Err(_) => {
+                    let _away = self.catch_up().await;
+                }
+            }
+        }
+        waiting.recv().await
+    }
+
+    /// Writes the tallies that are behind.
+    async fn catch_up(&mut self) -> Result<(), StoreError> {
+        let Standing::Owner(ownership) = self.standing else {
+            // Whoever becomes the owner writes them, out of the journal.
+            self.behind.clear();
+            return Ok(());
+        };
+        let written = match self.shared.link.get() {
+            Ok(to) => tallies(&to, &self.shared.owner, self.behind.latest())
+                .await
+                .map_err(|error| self.shared.link.failed(error)),
+            Err(error) => Err(error),
+        };
+        if written.is_err() {
+            self.standing = Standing::Shaken(ownership);
+        }
+        self.behind.clear();
+        written
     }
 
     async fn own(&mut self) -> Result<Ownership, StoreError> {
@@ -106,37 +146,48 @@ impl Writer {
         };
         // What another wrote meanwhile may be among them.
         self.shared.unknown.lock().clear();
+        self.behind.clear();
         self.standing = Standing::Owner(ownership);
         Ok(ownership)
     }
 
     async fn write(&mut self, batches: Vec<Batch>) -> Result<(), StoreError> {
-        let ownership = self.own().await?;
+        let mut ownership = self.own().await?;
+        if self.behind.is_full() || self.behind.due().is_some_and(|due| due <= Instant::now()) {
+            self.catch_up().await?;
+            ownership = self.own().await?;
+        }
         let (entry, order) = self.entry(batches, ownership.order).await?;
         if entry.is_empty() && order == ownership.order {
             return Ok(());
         }
         let written = self.put(ownership, &entry, order).await;
         self.standing = match &written {
-            Ok(ownership) => Standing::Owner(*ownership),
+            Ok(ownership) => {
+                self.behind.add(entry);
+                Standing::Owner(*ownership)
+            }
             Err(StoreError::Fenced(_)) => Standing::Outside,
             Err(_) => Standing::Shaken(ownership),
         };
         written.map(|_| ())
     }
 
-    /// Writes an entry: to the journal, as committed, to its tables.
+    /// Writes an entry: to the journal, as committed, to its tables but for the tallies.
     async fn put(&self, ownership: Ownership, entry: &Entry, order: Option<i64>) -> Result<Ownership, StoreError> {
         let (shared, owner) = (&*self.shared, &*self.shared.owner);
-        shared.journals().put(owner, ownership, entry).await?;
-        #[cfg(test)]
-        shared.fault(super::Fault::Put)?;
-        let ownership = shared.journals().commit(owner, ownership, entry.at, order).await?;
-        #[cfg(test)]
-        shared.fault(super::Fault::Committed)?;
+        let mut ownership = ownership;
+        if entry.is_journaled() || order != ownership.order {
+            shared.journals().put(owner, ownership, entry).await?;
+            #[cfg(test)]
+            shared.fault(super::Fault::Put)?;
+            ownership = shared.journals().commit(owner, ownership, entry.at, order).await?;
+            #[cfg(test)]
+            shared.fault(super::Fault::Committed)?;
+        }
         let notes = shared.noted.lock().missing(entry);
         let to = shared.link.get()?;
-        fan_out(&to, shared.kept, owner, entry, &notes).await.map_err(|error| shared.link.failed(error))?;
+        fan_out(&to, shared.kept, entry, &notes).await.map_err(|error| shared.link.failed(error))?;
         shared.noted.lock().remember(notes);
         Ok(ownership)
     }

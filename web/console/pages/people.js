@@ -59,14 +59,14 @@ function tell(p) {
     { head: "Watched", number: true, cell: (a) => `${ms(a.watch_ms)} of ${ms(a.duration_ms)}` },
     { head: "Outcome", cell: (a) => h("span.tags", a.outcomes.map((o) => h("span.tag", { "data-tone": ["skip", "dislike", "report", "block"].includes(o) ? "bad" : "" }, o))) },
   ], { empty: "Nothing yet." });
-  actions.set(p.actions.slice(0, 50));
+  actions.set(p.actions.slice(0, 25));
   const history = table("Events as stored", [
     { head: "When", cell: (e) => instant(e.at) },
     { head: "Kind", cell: (e) => e.kind },
     { head: "Video", cell: (e) => e.video },
     { head: "Id", cell: (e) => e.id },
   ], { empty: "No event is stored." });
-  history.set(p.history);
+  history.set(p.history.slice(0, 25));
   return [summary.element, h("p.quiet", `Partition p${String(p.partition).padStart(2, "0")}. ${profile ? `Profile: ${profile}.` : "No profile was told."}`),
     grid(card("Mood of the last actions", p.mood.length ? h("p.tags", p.mood.map((m) => h("span.tag", { "data-tone": m.mood < 0 ? "bad" : "good" }, `${m.category} ${m.mood > 0 ? "+" : ""}${digits(m.mood, 2)}`))) : h("p.quiet", "No action in the last six hours.")),
       card("Follows and blocks", h("p", p.followed.length ? `Follows ${p.followed.slice(0, 40).join(", ")}.` : "Follows nobody."), h("p", p.blocked.length ? `Blocks ${p.blocked.join(", ")}.` : "Blocks nobody."))),

@@ -13,7 +13,7 @@ use foryou_actors::{
 use foryou_schemas::FeedId;
 
 use super::*;
-use crate::stores::scylla::entry::Entry;
+use crate::stores::scylla::{entry::Entry, journal::KEPT};
 
 fn activity(person: &UserId, seq: u64) -> Activity {
     let (gained, lost, expected) = (Outcomes::VIEW, Outcomes::NONE, Expected::default());
@@ -56,7 +56,8 @@ async fn assert_whole(store: &ScyllaStore, owner: &ScyllaStore, person: &UserId,
         Ok(())
     };
     store.scan_impressions(&mut visit).await.unwrap();
-    assert_eq!(feeds, last);
+    // The log of served feeds has gaps where a write broke off and nobody repeated it.
+    assert!(feeds <= last, "{feeds} of {last} feeds");
     let mut scanned = 0;
     let mut visit = |_| {
         scanned += 1;
@@ -112,7 +113,7 @@ async fn a_batch_of_which_a_part_was_written_is_completed() {
         part.activity.push(entry::Acted { user: ann.clone(), seq, id, event });
     }
     let to = shared.link.get().unwrap();
-    fan_out::fan_out(&to, shared.kept, "a", &part, &[]).await.unwrap();
+    fan_out::fan_out(&to, shared.kept, &part, &[]).await.unwrap();
     b.take_over("a").await.unwrap();
     assert_whole(&b, &a, &ann, 4).await;
 }
@@ -290,6 +291,39 @@ async fn tallies_are_of_their_owner_and_do_not_go_back() {
         owners.sort();
         assert_eq!(owners, ["a".into(), "b".into()]);
     }
+}
+
+#[tokio::test]
+async fn tallies_that_are_behind_are_read_and_taken_over() {
+    let keyspace = fresh();
+    migrate(&keyspace.0).await.unwrap();
+    let counted = |order: u64| Batch {
+        tallies: vec![
+            (TallyKey::All, order.to_be_bytes().to_vec()),
+            (TallyKey::Category(format!("{}", order % 100).into()), order.to_be_bytes().to_vec()),
+        ],
+        order: Some(order),
+        ..Batch::default()
+    };
+    let last = 3 * KEPT as u64 + 7;
+    // Of each category the latest, and of all.
+    let mut wanted: Vec<_> = (last - 99..=last)
+        .map(|order| (TallyKey::Category(format!("{}", order % 100).into()), order.to_be_bytes().to_vec()))
+        .collect();
+    wanted.push((TallyKey::All, last.to_be_bytes().to_vec()));
+    wanted.sort();
+    let a = keyspace.open_as("a").await;
+    for order in 1..=last {
+        a.write(counted(order)).await.unwrap();
+    }
+    assert_eq!(tallies(&a).await, (wanted.clone(), last), "while they are behind");
+    let reader = keyspace.open_as("a").await;
+    assert_eq!(tallies(&reader).await, (wanted.clone(), last), "by another process");
+    // The process ends before it has written them.
+    drop(a);
+    let b = keyspace.open_as("b").await;
+    b.take_over("a").await.unwrap();
+    assert_eq!(tallies(&reader).await, (wanted, last), "after a take-over");
 }
 
 #[tokio::test]
