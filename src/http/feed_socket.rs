@@ -49,8 +49,8 @@ pub async fn get(
         Home::Nobody { reason } => return Err(Problem::overloaded(&reason, RETRY)),
     }
     let place = app.sockets.enter(&user)?;
-    let subscriber = app.subscriptions.subscribe(user.clone(), &app.sessions).await?;
     let (response, out, frames) = actix_ws::handle(&request, payload).map_err(|error| Problem::no_socket(&error))?;
+    let subscriber = app.subscriptions.subscribe(user.clone(), &app.sessions).await?;
     let limit = app.sockets.settings().frame_limit_kb.count() * 1024;
     let frames = frames.max_frame_size(limit).aggregate_continuations().max_continuation_size(limit);
     FeedSocket::start(Parts { app, user, caller, _place: place, surface, country, out }, frames, subscriber);
