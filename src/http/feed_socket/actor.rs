@@ -1,6 +1,9 @@
 //! The actor that owns one socket: hears the client and the person's session, and keeps the client's tail fresh.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, ContextFutureSpawner, StreamHandler, WrapFuture,
@@ -12,7 +15,7 @@ use foryou_actors::services::{
     membership::Home,
     subscriptions::{Notice, Subscriber},
 };
-use foryou_schemas::{Country, Feed, FeedItem, Invalid, Kind, UserId, VideoId};
+use foryou_schemas::{Country, EventId, Feed, FeedItem, Invalid, Kind, UserId, VideoId};
 use futures_util::stream;
 use rand::Rng;
 
@@ -26,11 +29,15 @@ use crate::{
     app::App,
     error::Problem,
     feed::FeedRequest,
-    http::events,
+    http::{events, results::Status},
 };
 
 /// Asked beyond what is wanted, for those that were watched while the session did not know it yet.
 const SPARE: usize = 4;
+/// How long a new tail waits until the session has applied what the client just said.
+const APPLIED_WITHIN: Duration = Duration::from_millis(250);
+/// The client's own events whose notices are still to come.
+const OWN: usize = 32;
 
 /// What a socket is opened with.
 pub struct Parts {
@@ -55,9 +62,23 @@ pub struct FeedSocket {
     more: usize,
     /// A feed is being made, or waits for company.
     working: bool,
+    /// What the next feed has to reflect.
+    after: Option<EventId>,
+    /// Events from this socket, which need no notice: the tail that reflects them is under way.
+    own: VecDeque<EventId>,
+    /// What is to be sent, in order.
+    outbox: VecDeque<Out>,
+    sending: bool,
     /// When the client was last heard at all, and when it last said something.
     heard: Instant,
     said: Instant,
+}
+
+/// What goes to the client.
+enum Out {
+    Frame(String),
+    /// The end.
+    Close(CloseReason),
 }
 
 impl FeedSocket {
@@ -79,7 +100,19 @@ impl FeedSocket {
                 socket.bye("the server stops", retry, context);
             });
             context.spawn(bye);
-            Self { parts, list: None, stale: None, more: 0, working: false, heard: now, said: now }
+            Self {
+                parts,
+                list: None,
+                stale: None,
+                more: 0,
+                working: false,
+                after: None,
+                own: VecDeque::new(),
+                outbox: VecDeque::new(),
+                sending: false,
+                heard: now,
+                said: now,
+            }
         });
     }
 
@@ -118,6 +151,16 @@ impl FeedSocket {
     }
 
     fn event(&mut self, frame: &[u8], context: &mut Context<Self>) {
+        self.tell(frame, true, context);
+    }
+
+    /// What was seen is known for good, on every device.
+    fn seen(&mut self, video: &VideoId, context: &mut Context<Self>) {
+        let frame = serde_json::json!({"video": video, "kind": "impression"}).to_string();
+        self.tell(frame.as_bytes(), false, context);
+    }
+
+    fn tell(&mut self, event: &[u8], acknowledge: bool, context: &mut Context<Self>) {
         let app = &self.parts.app;
         if !app.gate.still_good(&self.parts.caller) {
             return self.expired(context);
@@ -127,17 +170,8 @@ impl FeedSocket {
         {
             return self.complain(&Problem::forbidden("This key has not the scope events."), context);
         }
-        match events::of_person(app, frame, &self.parts.user) {
-            Ok(event) => self.take(event, true, context),
-            Err(invalid) => self.complain(&invalid.into(), context),
-        }
-    }
-
-    /// What was seen is known for good, on every device.
-    fn seen(&mut self, video: &VideoId, context: &mut Context<Self>) {
-        let frame = serde_json::json!({"video": video, "kind": "impression"}).to_string();
-        match events::of_person(&self.parts.app, frame.as_bytes(), &self.parts.user) {
-            Ok(event) => self.take(event, false, context),
+        match events::of_person(app, event, &self.parts.user) {
+            Ok(event) => self.take(event, acknowledge, context),
             Err(invalid) => self.complain(&invalid.into(), context),
         }
     }
@@ -148,17 +182,39 @@ impl FeedSocket {
             list.watched(&parsed.event.video);
         }
         let app = self.parts.app.clone();
+        let kind = parsed.event.kind;
         let accepted = async move { events::accept_one(&app, parsed).await };
         accepted
             .into_actor(self)
             .map(move |accepted, socket: &mut Self, context| match accepted {
-                Ok((id, status)) if acknowledge => {
-                    socket.say(Says::Ack { id: id.as_str(), status }.frame(), context);
+                Ok((id, status)) => {
+                    if acknowledge {
+                        socket.say(Says::Ack { id: id.as_str(), status }.frame(), context);
+                    }
+                    if status == Status::Accepted {
+                        socket.accepted(id, kind, context);
+                    }
                 }
-                Ok(_) => {}
                 Err(problem) => socket.complain(&problem, context),
             })
             .wait(context);
+    }
+
+    /// An event of the client's own is durable: the next feed reflects it, and no notice has to be waited for.
+    fn accepted(&mut self, id: EventId, kind: Kind, context: &mut Context<Self>) {
+        if self.own.len() == OWN {
+            self.own.pop_front();
+        }
+        self.own.push_back(id.clone());
+        self.after = Some(id.clone());
+        if self.makes_stale(kind) {
+            self.refresh(Because { kind: Cause::Event, id: Some(id.as_str().into()) }, context);
+        }
+    }
+
+    /// What was only seen changes little; it uses up the tail.
+    fn makes_stale(&self, kind: Kind) -> bool {
+        kind != Kind::Impression || self.list.as_ref().is_some_and(Subscription::is_short)
     }
 
     /// The tail is stale: a better one comes soon, together with what else happens until then.
@@ -189,6 +245,9 @@ impl FeedSocket {
 
     /// Makes one feed: a new tail, or else more behind it.
     fn make(&mut self, context: &mut Context<Self>) {
+        if self.parts.app.membership.home(&self.parts.user) != Home::Here {
+            return self.moved(context);
+        }
         let Some(list) = &self.list else { return self.working = false };
         let because = self.stale.take();
         let wanted = match &because {
@@ -205,7 +264,7 @@ impl FeedSocket {
         let asked = FeedRequest {
             user: self.parts.user.clone(),
             limit: limit.min(MOST_ITEMS as usize),
-            after: None,
+            after: self.after.take().map(|event| (event, APPLIED_WITHIN)),
             explain: false,
             surface: self.parts.surface.clone(),
             country: self.parts.country,
@@ -226,6 +285,10 @@ impl FeedSocket {
 
     fn push(&mut self, feed: Feed, wanted: usize, because: Option<Because>, context: &mut Context<Self>) {
         let Some(list) = &mut self.list else { return };
+        if feed.degraded.iter().any(|why| why.starts_with("after:")) {
+            // Their notices bring the tail that reflects them.
+            self.own.clear();
+        }
         let fits = |item: &FeedItem| match because {
             Some(_) => list.may_come(&item.video),
             None => list.may_follow(&item.video),
@@ -250,14 +313,38 @@ impl FeedSocket {
         self.say(error_frame(problem, false), context);
     }
 
-    /// Sends a frame. Who does not read is waited for, and nothing else is done meanwhile; then the socket ends.
+    /// Sends a frame behind those that wait.
     fn say(&mut self, frame: String, context: &mut Context<Self>) {
+        self.outbox.push_back(Out::Frame(frame));
+        self.send(context);
+    }
+
+    /// Sends what waits, in order. Who does not read is waited for, and nothing else is done meanwhile; then the socket ends. One at
+    /// a time: of several futures that a context waits for it runs the latest first.
+    fn send(&mut self, context: &mut Context<Self>) {
+        if self.sending {
+            return;
+        }
+        let Some(next) = self.outbox.pop_front() else { return };
+        self.sending = true;
         let (mut out, patience) = (self.parts.out.clone(), self.parts.app.sockets.settings().send_timeout_ms.millis());
-        async move { tokio::time::timeout(patience, out.text(frame)).await.is_ok_and(|sent| sent.is_ok()) }
-            .into_actor(self)
-            .map(|sent, socket: &mut Self, context| {
-                if !sent {
-                    socket.end(CloseCode::Policy, "what is sent is not read", context);
+        let sent = async move {
+            match next {
+                Out::Frame(frame) => {
+                    tokio::time::timeout(patience, out.text(frame)).await.is_ok_and(|sent| sent.is_ok())
+                }
+                Out::Close(reason) => {
+                    let _gone = tokio::time::timeout(patience, out.close(Some(reason))).await;
+                    false
+                }
+            }
+        };
+        sent.into_actor(self)
+            .map(|goes_on, socket: &mut Self, context| {
+                socket.sending = false;
+                match goes_on {
+                    true => socket.send(context),
+                    false => context.stop(),
                 }
             })
             .wait(context);
@@ -269,6 +356,10 @@ impl FeedSocket {
         self.bye("the token has expired", Duration::ZERO, context);
     }
 
+    fn moved(&mut self, context: &mut Context<Self>) {
+        self.bye("another node holds this user now", Duration::from_millis(100), context);
+    }
+
     /// The last word, and the end.
     fn bye(&mut self, reason: &'static str, retry: Duration, context: &mut Context<Self>) {
         self.say(Says::Bye { reason, retry_ms: retry.as_millis() as u64 }.frame(), context);
@@ -276,15 +367,8 @@ impl FeedSocket {
     }
 
     fn end(&mut self, code: CloseCode, reason: &'static str, context: &mut Context<Self>) {
-        let out = self.parts.out.clone();
-        let patience = self.parts.app.sockets.settings().send_timeout_ms.millis();
-        async move {
-            let close = out.close(Some(CloseReason { code, description: Some(reason.into()) }));
-            let _gone = tokio::time::timeout(patience, close).await;
-        }
-        .into_actor(self)
-        .map(|(), _, context| context.stop())
-        .wait(context);
+        self.outbox.push_back(Out::Close(CloseReason { code, description: Some(reason.into()) }));
+        self.send(context);
     }
 
     fn beat(&mut self, context: &mut Context<Self>) {
@@ -300,7 +384,7 @@ impl FeedSocket {
             return self.expired(context);
         }
         if self.parts.app.membership.home(&self.parts.user) != Home::Here {
-            return self.bye("another node holds this user now", Duration::from_millis(100), context);
+            return self.moved(context);
         }
         let mut out = self.parts.out.clone();
         async move {
@@ -346,7 +430,8 @@ impl StreamHandler<Result<AggregatedMessage, ProtocolError>> for FeedSocket {
             }
             Ok(AggregatedMessage::Pong(_)) => {}
             Ok(AggregatedMessage::Close(_)) => self.end(CloseCode::Normal, "", context),
-            Err(ProtocolError::Overflow) => {
+            // A message in too many pieces comes as the second; where it is the connection that failed, nobody hears it.
+            Err(ProtocolError::Overflow | ProtocolError::Io(_)) => {
                 let limit = self.parts.app.sockets.settings().frame_limit_kb.count() * 1024;
                 self.say(error_frame(&Problem::too_large(limit), true), context);
                 self.end(CloseCode::Size, "the message is too large", context);
@@ -362,12 +447,16 @@ impl StreamHandler<Result<AggregatedMessage, ProtocolError>> for FeedSocket {
 
 impl StreamHandler<Notice> for FeedSocket {
     fn handle(&mut self, notice: Notice, context: &mut Self::Context) {
-        let Some(list) = &self.list else { return };
+        if self.list.is_none() {
+            return;
+        }
         let because = match notice {
-            // What was only seen changes little; it uses up the tail.
-            Notice::Session { kind: Kind::Impression, .. } if !list.is_short() => return,
+            Notice::Session { event, .. } if self.own.contains(&event) => {
+                return self.own.retain(|own| *own != event);
+            }
+            Notice::Session { kind, .. } if !self.makes_stale(kind) => return,
             Notice::Session { event, .. } => Because { kind: Cause::Event, id: Some(event.as_str().into()) },
-            Notice::Release(name) => Because { kind: Cause::Release, id: Some((*name).into()) },
+            Notice::Release(name) => Because { kind: Cause::Release, id: Some(Box::from(&*name)) },
             Notice::Video(video) => {
                 let catalogue = self.parts.app.live.catalogue();
                 Because { kind: Cause::Video, id: catalogue.id(video).map(|id| id.as_str().into()) }
