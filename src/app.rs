@@ -34,7 +34,7 @@ use crate::{
     engines::Engines,
     exchange,
     feed::{Feeds, counts::Counts, pipeline::Pipeline, trends::Popular},
-    http::{self, Claims, EventCounts, console},
+    http::{self, Claims, EventCounts, console, feed_socket::Sockets},
     models::{IndexKeeper, Loading, Models, ReleaseLoader, Releases},
     stores::timed::{StoreCounts, TimedStore},
     telemetry::{EngineFigures, Freshness, Gauges, Metrics, Objective, Observatory},
@@ -77,6 +77,10 @@ pub struct App {
     pub node_tls: Option<Arc<ClientConfig>>,
     /// Makes feeds.
     pub feeds: Feeds,
+    /// Tells who holds a feed open what changed.
+    pub subscriptions: Subscriptions,
+    /// The feed sockets that are open.
+    pub sockets: Sockets,
     /// Which node holds whose session.
     pub membership: Membership,
     /// From the bus into sessions and the store.
@@ -177,7 +181,7 @@ impl Application {
             live: live.clone(),
             sessions: sessions.clone(),
             writer: writer.clone(),
-            subscriptions,
+            subscriptions: subscriptions.clone(),
             membership: membership.clone(),
         };
         let (ingest, ingest_service) = Ingest::new(ingest_settings, parts);
@@ -195,6 +199,7 @@ impl Application {
                 releases.clone(),
                 models.clone(),
                 live.clone(),
+                subscriptions.clone(),
                 Loading { threads: threads(config.server.workers.count()), ranker: config.models.ranker },
             ),
             IndexKeeper::spec(models.clone(), live.clone()),
@@ -237,6 +242,9 @@ impl Application {
         let unchecked =
             metrics.counter("events_unchecked", "Events accepted without a look whether the store knows them");
         let claims = Claims::new(config.bus.max_depth.count());
+        let sockets = Sockets::new(config.sockets.clone());
+        let open = sockets.clone();
+        metrics.observed("feed_sockets", "Feed sockets that are open", move || open.count() as f64);
         let app = Data::new(App {
             config,
             started_at: clock.now(),
@@ -255,6 +263,8 @@ impl Application {
             audit,
             node_tls,
             feeds,
+            subscriptions,
+            sockets,
             membership,
             ingest,
             quarantine,
@@ -292,6 +302,7 @@ impl Application {
             tracing::info!("stopping");
             // They would hold their connections open.
             self.app.observatory.close();
+            self.app.sockets.stop();
             handle.stop(true).await;
         };
         let (served, ()) = tokio::join!(self.server, stopping);

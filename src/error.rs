@@ -40,14 +40,17 @@ struct Details {
     cause: Option<String>,
 }
 
+/// A problem as its receiver sees it.
 #[derive(Serialize)]
-struct Document<'a> {
-    r#type: String,
-    title: &'a str,
-    status: u16,
-    detail: &'a str,
+#[expect(missing_docs, reason = "RFC 9457 says it")]
+pub struct Document<'a> {
+    pub r#type: String,
+    pub title: &'a str,
+    pub status: u16,
+    pub detail: &'a str,
+    /// What is wrong with which field.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    errors: &'a [FieldError],
+    pub errors: &'a [FieldError],
 }
 
 impl Problem {
@@ -169,6 +172,23 @@ impl Problem {
             .with(|d| d.cause = Some(cause.to_string()))
     }
 
+    /// A request that does not open a socket.
+    pub fn no_socket(why: &impl fmt::Display) -> Self {
+        let detail = format!("This route answers WebSocket handshakes only ({why}).");
+        Self::new(StatusCode::BAD_REQUEST, "no-socket", "Not a WebSocket handshake", detail)
+    }
+
+    /// What the client is told.
+    pub fn document(&self) -> Document<'_> {
+        Document {
+            r#type: format!("urn:foryou:problem:{}", self.0.slug),
+            title: self.0.title,
+            status: self.0.status.as_u16(),
+            detail: &self.0.detail,
+            errors: &self.0.errors,
+        }
+    }
+
     /// What the log should know and the client should not.
     pub fn cause(&self) -> Option<&str> {
         self.0.cause.as_deref()
@@ -222,15 +242,8 @@ impl ResponseError for Problem {
         if let Some(challenge) = self.0.challenge {
             response.insert_header((header::WWW_AUTHENTICATE, challenge));
         }
-        let document = Document {
-            r#type: format!("urn:foryou:problem:{}", self.0.slug),
-            title: self.0.title,
-            status: self.0.status.as_u16(),
-            detail: &self.0.detail,
-            errors: &self.0.errors,
-        };
         // A document of strings and numbers always turns into JSON.
-        response.body(serde_json::to_vec(&document).unwrap_or_default())
+        response.body(serde_json::to_vec(&self.document()).unwrap_or_default())
     }
 }
 

@@ -6,6 +6,7 @@ mod claims;
 pub mod console;
 mod events;
 mod feed;
+pub mod feed_socket;
 mod forward;
 mod health;
 mod history;
@@ -15,7 +16,7 @@ pub mod login;
 mod metrics;
 mod patience;
 mod peers;
-mod results;
+pub mod results;
 mod similar;
 mod table;
 pub mod tallies;
@@ -110,6 +111,7 @@ fn routes(web: &mut Table) {
         ],
     );
     about_person(web, "/v1/users/{id}/feed", [(Method::GET, Own(Feed), web::to(feed::get))]);
+    route(web, feed_socket::PATH, [(Method::GET, Person(Feed), web::to(feed_socket::get))]);
     about_person(web, "/v1/users/{id}/history", [(Method::GET, Own(Feed), web::to(history::get))]);
     route(web, "/v1/videos", [(Method::POST, Scope(Catalogue), web::to(videos::post))]);
     route(

@@ -4,7 +4,7 @@ use std::{cell::Cell, time::Duration};
 
 use actix_web::{HttpResponse, web::Data};
 use foryou_actors::{catalogue::Catalogue, ports::store::StoreError, services::membership::Home};
-use foryou_schemas::{Event, EventId, Invalid, Timestamp, event::MAX_BATCH, object, object::Object};
+use foryou_schemas::{Event, EventId, Invalid, Timestamp, UserId, event::MAX_BATCH, object, object::Object};
 use prometheus_client::metrics::counter::Counter;
 use serde_json::value::RawValue;
 
@@ -77,16 +77,25 @@ fn own(caller: &Caller, parsed: &Parsed) -> Result<(), Problem> {
     }
 }
 
-struct Parsed {
-    event: Event,
+/// An event that may be accepted.
+pub struct Parsed {
+    pub event: Event,
     /// Whether the id came from the client: only then can it be known.
     named: bool,
 }
 
 impl Parsed {
     fn read(json: &[u8], now: Timestamp, ids: &Ids, catalogue: &Catalogue) -> Result<Self, Invalid> {
+        Self::read_with(ids, catalogue, |new_id| Event::parse(json, now, new_id))
+    }
+
+    fn read_with(
+        ids: &Ids,
+        catalogue: &Catalogue,
+        parse: impl FnOnce(&dyn Fn() -> EventId) -> Result<Event, Invalid>,
+    ) -> Result<Self, Invalid> {
         let named = Cell::new(true);
-        let event = Event::parse(json, now, || {
+        let event = parse(&|| {
             named.set(false);
             ids.event()
         })?;
@@ -96,6 +105,19 @@ impl Parsed {
         }
         Ok(Self { event, named: named.get() })
     }
+}
+
+/// Reads an event of a person who is known already, from a socket.
+pub fn of_person(app: &App, json: &[u8], user: &UserId) -> Result<Parsed, Invalid> {
+    let now = app.clock.now();
+    Parsed::read_with(&app.ids, &app.live.catalogue(), |new_id| Event::parse_of(json, user.clone(), now, new_id))
+}
+
+/// Accepts one event: what became of it, when that is durable.
+pub async fn accept_one(app: &App, parsed: Parsed) -> Result<(EventId, Status), Problem> {
+    let id = parsed.event.id.clone();
+    let results = accept(app, vec![Ok(parsed)]).await?;
+    Ok((id, results.first().map_or(Status::Accepted, |result| result.status)))
 }
 
 async fn accept(app: &App, elements: Vec<Result<Parsed, Outcome>>) -> Result<Vec<Outcome>, Problem> {

@@ -8,7 +8,10 @@ use std::{
 use async_trait::async_trait;
 use foryou_actors::{
     live::Live,
-    services::supervisor::{Context, Service, ServiceError, ServiceSpec},
+    services::{
+        subscriptions::Subscriptions,
+        supervisor::{Context, Service, ServiceError, ServiceSpec},
+    },
 };
 use foryou_schemas::Timestamp;
 use parking_lot::Mutex;
@@ -24,6 +27,8 @@ pub struct ReleaseLoader {
     releases: Releases,
     models: Arc<Models>,
     live: Arc<Live>,
+    /// Hears of every swap.
+    subscriptions: Subscriptions,
     how: Loading,
     /// The `active` file that was acted on last; outlives a restart, so that a bad release is not tried forever.
     seen: Arc<Mutex<Option<SystemTime>>>,
@@ -31,12 +36,19 @@ pub struct ReleaseLoader {
 
 impl ReleaseLoader {
     /// Declares the service. `how`: see [`Loading`].
-    pub fn spec(releases: Releases, models: Arc<Models>, live: Arc<Live>, how: impl Into<Loading>) -> ServiceSpec {
+    pub fn spec(
+        releases: Releases,
+        models: Arc<Models>,
+        live: Arc<Live>,
+        subscriptions: Subscriptions,
+        how: impl Into<Loading>,
+    ) -> ServiceSpec {
         let (seen, how) = (Arc::default(), how.into());
         ServiceSpec::new("release_loader", move || Self {
             releases: releases.clone(),
             models: Arc::clone(&models),
             live: Arc::clone(&live),
+            subscriptions: subscriptions.clone(),
             how,
             seen: Arc::clone(&seen),
         })
@@ -70,6 +82,7 @@ impl Service for ReleaseLoader {
                 releases: self.releases.clone(),
                 models: Arc::clone(&self.models),
                 live: Arc::clone(&self.live),
+                subscriptions: self.subscriptions.clone(),
                 how: self.how,
                 seen: Arc::clone(&self.seen),
             };
@@ -78,6 +91,7 @@ impl Service for ReleaseLoader {
                 Ok(Some(release)) => {
                     let took = began.elapsed();
                     context.probe.handled(1, took);
+                    self.subscriptions.release_swapped(&release);
                     tracing::info!(release, took_ms = took.as_millis() as u64, "a release serves from now on");
                 }
                 Err(error) => {

@@ -7,6 +7,7 @@ use foryou_actors::{
     ports::store::FeatureStore,
     services::{
         catalogue::CatalogueListener,
+        subscriptions::{SubscriptionSettings, Subscriptions},
         supervisor::{RestartPolicy, Supervisor},
     },
     sessions::state::{Incoming, SessionState},
@@ -186,8 +187,10 @@ async fn a_damaged_release_is_refused_and_the_one_before_serves_on() {
     let world = Fixture::new().await;
     let good = world.train(20, true).await.release;
     let (live, models) = (world.live().await, Arc::new(Models::default()));
+    let (subscriptions, hub) = Subscriptions::new(SubscriptionSettings::default());
     let services = vec![
-        ReleaseLoader::spec(world.releases(), Arc::clone(&models), Arc::clone(&live), 2),
+        hub,
+        ReleaseLoader::spec(world.releases(), Arc::clone(&models), Arc::clone(&live), subscriptions.clone(), 2),
         IndexKeeper::spec(Arc::clone(&models), Arc::clone(&live)),
     ];
     let supervisor = Supervisor::start(RestartPolicy::default(), services).await.unwrap();

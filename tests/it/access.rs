@@ -19,6 +19,7 @@ const EXPECTED: &[(&str, &str, &[&str])] = &[
     ("DELETE", "/v1/users/{id}", &["admin"]),
     ("GET", "/v1/users/{id}/feed", &["feed", "own"]),
     ("GET", "/v1/users/{id}/history", &["feed", "own"]),
+    ("GET", "/v1/feed/ws", &["feed", "own"]),
     ("POST", "/v1/videos", &["catalogue"]),
     ("PUT", "/v1/videos/{id}", &["catalogue"]),
     ("GET", "/v1/videos/{id}", &["catalogue", "feed"]),
@@ -62,7 +63,10 @@ const EXPECTED: &[(&str, &str, &[&str])] = &[
 
 /// An address for a path's pattern.
 fn address(path: &str) -> String {
-    path.replace("{id}", "u").replace("{path:.*}", "shared/tokens.css").replace("{page:[^.]*}", "actors")
+    path.replace("{id}", "u")
+        .replace("/feed/ws", "/feed/ws?user=u")
+        .replace("{path:.*}", "shared/tokens.css")
+        .replace("{page:[^.]*}", "actors")
 }
 
 /// A body that names the person `u`, for routes that look into it.

@@ -23,4 +23,5 @@ mod producers;
 mod recommend;
 mod served;
 mod server;
+mod sockets;
 mod world;

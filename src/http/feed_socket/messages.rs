@@ -1,0 +1,195 @@
+//! What is said over a feed socket: one JSON object a frame, told apart by `type`.
+
+use foryou_schemas::{FeedItem, FieldError, Invalid, VideoId, object, object::Object};
+use serde::Serialize;
+
+use super::subscription::Resume;
+use crate::{error::Problem, http::results::Status};
+
+/// Positions are JSON numbers, which other languages hold exactly up to here.
+const MOST: i64 = 1 << 53;
+/// The most videos that a client may ask for at once, or want at hand.
+pub const MOST_ITEMS: i64 = 100;
+
+/// What a client says.
+#[derive(Debug, PartialEq)]
+pub enum Said<'a> {
+    /// The first word: how many videos the client wants at hand, and where it was.
+    Hello { buffer: usize, resume: Option<Resume> },
+    /// Something happened; the frame is an event without `user`.
+    Event(&'a [u8]),
+    /// The client got to a video.
+    Seen { video: VideoId },
+    /// The client wants more videos behind those that it has.
+    More { limit: usize },
+    /// Is anybody there?
+    Ping,
+}
+
+impl<'a> Said<'a> {
+    /// Reads a frame.
+    pub fn parse(frame: &'a [u8]) -> Result<Self, Invalid> {
+        let mut o = Object::parse(frame)?;
+        let kind = o.required("type", object::text);
+        match kind.as_deref() {
+            Some("hello") => {
+                let buffer = o.optional("buffer", |raw| object::integer(raw, 1..=MOST_ITEMS));
+                let resume = o.optional("resume", |raw| Resume::read(&object::text(raw)?));
+                let hello = Self::Hello { buffer: buffer.unwrap_or(DEFAULT_BUFFER) as usize, resume };
+                o.finish("type, buffer, resume", Some(hello))
+            }
+            Some("event") => Ok(Self::Event(frame)),
+            Some("seen") => {
+                let video = o.required("video", |raw| VideoId::new(object::text(raw)?));
+                o.finish("type, video", video.map(|video| Self::Seen { video }))
+            }
+            Some("more") => {
+                let limit = o.optional("limit", |raw| object::integer(raw, 1..=MOST_ITEMS));
+                o.finish("type, limit", Some(Self::More { limit: limit.unwrap_or(DEFAULT_BUFFER) as usize }))
+            }
+            Some("ping") => o.finish("type", Some(Self::Ping)),
+            Some(_) => Err(Invalid::field("type", "is none that a client says: hello, event, seen, more, ping")),
+            None => o.finish("type", None),
+        }
+    }
+}
+
+/// How many videos a client has at hand that does not say.
+const DEFAULT_BUFFER: i64 = 5;
+
+impl Resume {
+    /// The word for the client.
+    pub fn word(&self) -> String {
+        format!("{}.{}.{}", self.id, self.head, self.seq)
+    }
+
+    fn read(word: &str) -> Result<Self, String> {
+        let wrong = || "is not a word that a welcome gave; leave it out to begin anew".to_owned();
+        let mut parts = word.rsplitn(3, '.');
+        let mut number = || {
+            let number: i64 = parts.next()?.parse().ok()?;
+            (0..MOST).contains(&number).then_some(number as u64)
+        };
+        let (seq, head) = (number().ok_or_else(wrong)?, number().ok_or_else(wrong)?);
+        let id = parts.next().filter(|id| !id.is_empty() && id.len() <= 64).ok_or_else(wrong)?;
+        Ok(Self { id: id.into(), head, seq })
+    }
+}
+
+/// Why a tail was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Because {
+    /// What happened.
+    pub kind: Cause,
+    /// The event, release or video.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<Box<str>>,
+}
+
+/// What makes for another tail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The subscription began.
+    Start,
+    /// The person did something.
+    Event,
+    /// The client asked.
+    More,
+    /// Other models serve.
+    Release,
+    /// A followed creator published something.
+    Video,
+}
+
+/// What the server says.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Says<'a> {
+    /// The answer to `hello`.
+    Welcome { resume: String, heartbeat_ms: u64 },
+    /// Replaces everything from position `from` on.
+    Feed { seq: u64, from: u64, items: &'a [FeedItem], because: &'a Because, resume: String },
+    /// What became of an event.
+    Ack { id: &'a str, status: Status },
+    /// The answer to `ping`.
+    Pong,
+    /// The last word.
+    Bye { reason: &'a str, retry_ms: u64 },
+}
+
+impl Says<'_> {
+    /// The frame.
+    pub fn frame(&self) -> String {
+        // Strings and finite numbers always turn into JSON.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// The frame that tells of a problem; after a fatal one the socket ends.
+pub fn error_frame(problem: &Problem, fatal: bool) -> String {
+    let document = problem.document();
+    let frame = ErrorFrame {
+        r#type: "error",
+        problem: &document.r#type,
+        title: document.title,
+        status: document.status,
+        detail: document.detail,
+        errors: document.errors,
+        fatal,
+    };
+    // Strings and numbers always turn into JSON.
+    serde_json::to_string(&frame).unwrap_or_default()
+}
+
+/// A problem document; `type` says what the message is, so the document's is in `problem`.
+#[derive(Serialize)]
+struct ErrorFrame<'a> {
+    r#type: &'static str,
+    problem: &'a str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    fatal: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_says_is_read_strictly() {
+        let hello = Said::parse(br#"{"type":"hello","buffer":7,"resume":"a.b.12.3"}"#).unwrap();
+        let resume = Resume { id: "a.b".into(), head: 12, seq: 3 };
+        assert_eq!(resume.word(), "a.b.12.3");
+        assert_eq!(hello, Said::Hello { buffer: 7, resume: Some(resume) });
+        assert_eq!(Said::parse(br#"{"type":"ping"}"#).unwrap(), Said::Ping);
+        assert_eq!(Said::parse(br#"{"type":"more"}"#).unwrap(), Said::More { limit: 5 });
+        for wrong in [
+            "{",
+            "[]",
+            "null",
+            r#"{"type":5}"#,
+            r#"{"type":"dance"}"#,
+            r#"{"type":"more","limit":1000000000}"#,
+            r#"{"type":"hello","resume":"x"}"#,
+            r#"{"type":"hello","resume":"x.-1.2"}"#,
+            r#"{"type":"seen"}"#,
+            r#"{"type":"ping","more":1}"#,
+            "{}",
+        ] {
+            assert!(Said::parse(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_problem_is_a_frame() {
+        let frame = error_frame(&Problem::invalid(Invalid::field("video", "is missing")), true);
+        let frame: serde_json::Value = serde_json::from_str(&frame).unwrap();
+        assert_eq!((&frame["type"], &frame["fatal"], &frame["status"]), (&"error".into(), &true.into(), &422.into()));
+        assert_eq!(frame["errors"][0]["field"], "video");
+    }
+}
