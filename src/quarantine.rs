@@ -1,7 +1,10 @@
 //! The quarantine of several nodes: what RabbitMQ's queue holds goes into the shared store, where people look at it.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -15,6 +18,7 @@ use foryou_actors::{
     services::supervisor::{Context, Service, ServiceError, ServiceSpec},
 };
 use foryou_schemas::UserId;
+use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::{
     brokers::rabbitmq::RabbitBus,
@@ -23,20 +27,25 @@ use crate::{
 
 /// Between attempts: the first pause and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-/// How often the oldest make room.
+/// Events that are written to the store at a time.
+const AT_ONCE: usize = 16;
+/// How often the oldest make room, at least.
 const TRIM_EVERY: Duration = Duration::from_secs(600);
+/// And after so many events, of as many as are kept: a stream of them is beyond the bound by no more than this.
+const TRIM_SHARE: u64 = 16;
 
 /// Events that were rejected, in the shared store.
 pub struct SharedQuarantine {
     store: Arc<ScyllaStore>,
     bus: Arc<RabbitBus>,
     max: u64,
+    dropped: AtomicU64,
 }
 
 impl SharedQuarantine {
     /// Keeps `max` events at most, and each for as long as the store is configured to.
     pub fn new(store: Arc<ScyllaStore>, bus: Arc<RabbitBus>, max: u64) -> Arc<Self> {
-        Arc::new(Self { store, bus, max })
+        Arc::new(Self { store, bus, max, dropped: AtomicU64::new(0) })
     }
 
     /// Declares the service that fills it. Every node may run one: each takes a share.
@@ -73,19 +82,23 @@ impl Filler {
     async fn fill(&self, context: &Context, pause: &mut Duration) -> ServiceError {
         let done: Result<(), ServiceError> = async {
             let mut aside = self.0.bus.aside().await?;
-            let mut trimmed: Option<Instant> = None;
+            let (mut trimmed, mut since): (Option<Instant>, u64) = (None, 0);
             loop {
-                if trimmed.is_none_or(|at| at.elapsed() > TRIM_EVERY) {
-                    self.0.store.trim_rejected(self.0.max).await?;
-                    trimmed = Some(Instant::now());
+                if trimmed.is_none_or(|at| at.elapsed() > TRIM_EVERY) || since > self.0.max / TRIM_SHARE {
+                    let dropped = self.0.store.trim_rejected(self.0.max).await?;
+                    if dropped > 0 {
+                        self.0.dropped.fetch_add(dropped, Relaxed);
+                        tracing::warn!(dropped, max = self.0.max, "the oldest events in quarantine made room");
+                    }
+                    (trimmed, since) = (Some(Instant::now()), 0);
                 }
                 let Ok(some) = tokio::time::timeout(TRIM_EVERY, aside.next()).await else { continue };
                 let (some, started) = (some?, Instant::now());
                 let count = some.len();
-                for event in some {
-                    self.0.store.keep_rejected(&event.into()).await?;
-                }
+                let kept = stream::iter(some).map(|event| async { self.0.store.keep_rejected(&event.into()).await });
+                kept.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
                 aside.settle().await?;
+                since += count as u64;
                 *pause = PAUSES.0;
                 context.probe.handled(count as u64, started.elapsed());
             }
@@ -130,6 +143,10 @@ impl Quarantine for SharedQuarantine {
 
     async fn forget(&self, user: &UserId) -> Result<(), BusError> {
         self.store.forget_rejected_of(user).await.map_err(away)
+    }
+
+    fn dropped(&self) -> u64 {
+        self.dropped.load(Relaxed)
     }
 }
 

@@ -28,7 +28,7 @@ use foryou_actors::ports::{
     bus::{BusError, EventBus, PARTITIONS, Partitions, Subscription, partition_of},
     quarantine as port,
 };
-use foryou_schemas::{Event, UserId};
+use foryou_schemas::{Event, Timestamp, UserId};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
@@ -85,6 +85,7 @@ struct Shared {
     segments: Mutex<Segments>,
     quarantine: Mutex<Quarantine>,
     quarantined: AtomicU64,
+    dropped: AtomicU64,
     mailbox: Mailbox,
     /// There may be something to deliver.
     arrived: Notify,
@@ -114,6 +115,7 @@ impl EmbeddedBus {
             queue: Mutex::new(queue),
             segments: Mutex::new(segments),
             quarantined: AtomicU64::new(quarantine.len() as u64),
+            dropped: AtomicU64::new(0),
             quarantine: Mutex::new(quarantine),
             mailbox: Mailbox::default(),
             arrived: Notify::new(),
@@ -154,8 +156,8 @@ const PAGE: usize = 256;
 
 impl From<Quarantined> for port::Rejected {
     fn from(event: Quarantined) -> Self {
-        let Quarantined { tag: id, partition, redelivered, reason, payload } = event;
-        Self { id, at: None, partition, redelivered, reason, payload }
+        let Quarantined { tag: id, partition, redelivered, reason, payload, at_ms } = event;
+        Self { id, at: at_ms.and_then(Timestamp::from_millis), partition, redelivered, reason, payload }
     }
 }
 
@@ -229,6 +231,10 @@ impl port::Quarantine for EmbeddedBus {
             Ok(())
         })
         .await
+    }
+
+    fn dropped(&self) -> u64 {
+        self.shared.dropped.load(Ordering::Relaxed)
     }
 }
 
@@ -339,10 +345,12 @@ impl Shared {
             redelivered: entry.redelivered,
             reason,
             payload: entry.payload.to_vec(),
+            at_ms: Some(Timestamp::now().millis()),
         });
         let Some(event) = event else { return Ok(()) };
         let mut quarantine = self.quarantine.lock();
         quarantine.add(&event)?;
+        self.dropped.store(quarantine.dropped(), Ordering::Relaxed);
         self.quarantined.store(quarantine.len() as u64, Ordering::Relaxed);
         drop(quarantine);
         self.settle([tag])

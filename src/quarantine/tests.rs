@@ -6,6 +6,7 @@ use foryou_actors::ports::{contract::Subject, quarantine::contract::Rig};
 
 mod real_engines {
     use foryou_actors::services::supervisor::{RestartPolicy, Supervisor};
+    use foryou_schemas::Timestamp;
     use foryou_testing::Engines;
 
     use super::{super::*, *};
@@ -37,29 +38,45 @@ mod real_engines {
 
     foryou_actors::quarantine_contract!(fresh);
 
+    async fn store() -> (Keyspace, ScyllaStore) {
+        let keyspace = Keyspace::on(&Engines::shared());
+        migrate(&keyspace.0).await.unwrap();
+        let store = keyspace.open_as("t").await;
+        (keyspace, store)
+    }
+
+    fn aside(at: Timestamp, payload: String) -> Aside {
+        Aside { at, partition: 1, redelivered: 0, reason: "r".into(), payload: payload.into_bytes() }
+    }
+
     #[tokio::test]
     async fn a_rejected_event_that_comes_twice_is_kept_once_and_the_oldest_make_room() {
-        let both = fresh();
-        migrate(&both.1.0).await.unwrap();
-        let store = both.1.open_as("t").await;
-        std::mem::forget(both.0);
-        let now = foryou_schemas::Timestamp::now();
-        let aside = |n: i64| Aside {
-            at: now.plus_millis(-86_400_000 * (n / 3)),
-            partition: 1,
-            redelivered: 0,
-            reason: "r".into(),
-            payload: format!("{n}").into_bytes(),
-        };
+        let (_keyspace, store) = store().await;
+        let now = Timestamp::now();
         for _again in 0..2 {
             for n in 0..9 {
-                store.keep_rejected(&aside(n)).await.unwrap();
+                let at = now.plus_millis(-86_400_000 * (n / 3));
+                store.keep_rejected(&aside(at, n.to_string())).await.unwrap();
             }
         }
         assert_eq!(store.count_rejected().await.unwrap(), 9);
         for (max, left) in [(9, 9), (7, 7), (3, 3), (2, 2), (0, 0)] {
-            store.trim_rejected(max).await.unwrap();
+            let before = store.count_rejected().await.unwrap();
+            assert_eq!(store.trim_rejected(max).await.unwrap(), before - left);
             assert_eq!(store.count_rejected().await.unwrap(), left, "of {max}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_comes_after_an_erasure_is_kept_only_where_it_was_put_aside_after_it() {
+        let (_keyspace, store) = store().await;
+        let ann = UserId::new("ann").unwrap();
+        let before = aside(Timestamp::now(), r#"{"id": "e1", "user": "ann"}"#.into());
+        store.forget_rejected_of(&ann).await.unwrap();
+        store.keep_rejected(&before).await.unwrap();
+        assert_eq!(store.count_rejected().await.unwrap(), 0);
+        store.keep_rejected(&aside(Timestamp::now(), r#"{"id": "e2", "user": "ann"}"#.into())).await.unwrap();
+        store.keep_rejected(&aside(before.at, r#"{"id": "e1", "user": "bob"}"#.into())).await.unwrap();
+        assert_eq!(store.count_rejected().await.unwrap(), 2);
     }
 }

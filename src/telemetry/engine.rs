@@ -42,6 +42,8 @@ impl Collector for EngineFigures {
         ] {
             out.counter(name, help, value)?;
         }
+        let dropped = app.quarantine.as_ref().map_or(0, |kept| kept.dropped());
+        out.counter("quarantine_dropped", "Events in quarantine that made room for later ones", dropped)?;
         out.gauge("bus_depth", "Events that wait on the bus, as last asked", app.gauges.bus_depth())?;
         out.gauge("catalogue_videos", "Videos in the catalogue", app.live.catalogue().len() as f64)?;
         if let Some(index) = app.feeds.models.current().map(|serving| serving.index_stats()) {

@@ -59,4 +59,7 @@ pub trait Quarantine: Send + Sync {
 
     /// Forgets all that is about one person.
     async fn forget(&self, user: &UserId) -> Result<(), BusError>;
+
+    /// How many made room for later ones since this process began.
+    fn dropped(&self) -> u64;
 }

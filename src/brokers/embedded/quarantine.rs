@@ -25,6 +25,9 @@ pub struct Quarantined {
     pub reason: String,
     /// The event as it was published.
     pub payload: Vec<u8>,
+    /// When it was kept aside, milliseconds since 1970; behind the rest in the file, and not there in older ones.
+    #[serde(skip)]
+    pub at_ms: Option<i64>,
 }
 
 /// A file of [`Quarantined`], where each one lies in it, and a file of the tags of those that are gone. What is gone is cut out of both
@@ -37,6 +40,8 @@ pub struct Quarantine {
     /// How many tags `gone` holds.
     forgotten: usize,
     length: u64,
+    /// How many made room since this was opened.
+    dropped: u64,
     /// By tag: offset and bytes of the record.
     places: BTreeMap<u64, (u64, usize)>,
 }
@@ -56,7 +61,8 @@ impl Quarantine {
         file.set_len(whole as u64)?;
         let gone_path = path.with_extension("gone");
         let gone = OpenOptions::new().create(true).append(true).read(true).open(&gone_path)?;
-        let mut this = Self { path: path.to_owned(), max, file, gone, forgotten: 0, length: whole as u64, places };
+        let mut this =
+            Self { path: path.to_owned(), max, file, gone, forgotten: 0, length: whole as u64, dropped: 0, places };
         let tags = std::fs::read(&gone_path)?;
         let (tags, _cut_off) = tags.as_chunks();
         for tag in tags {
@@ -80,6 +86,7 @@ impl Quarantine {
             file: OpenOptions::new().create(true).truncate(true).read(true).write(true).open(&aside)?,
             gone: self.gone.try_clone()?,
             length: 0,
+            dropped: self.dropped,
             places: BTreeMap::new(),
         };
         left.iter().try_for_each(|event| new.append(event))?;
@@ -125,6 +132,7 @@ impl Quarantine {
             && let Some(oldest) = self.places.keys().next().copied()
         {
             self.forget(oldest)?;
+            self.dropped += 1;
         }
         if self.forgotten > self.max {
             self.clean()?;
@@ -134,12 +142,20 @@ impl Quarantine {
 
     fn append(&mut self, event: &Quarantined) -> io::Result<()> {
         let content = postcard::to_stdvec(event).map_err(io::Error::other)?;
+        let content = match event.at_ms {
+            Some(at_ms) => postcard::to_extend(&at_ms, content).map_err(io::Error::other)?,
+            None => content,
+        };
         let mut bytes = Vec::with_capacity(content.len() + record::HEADER);
         record::append(&mut bytes, |out| out.extend_from_slice(&content));
         self.file.write_all_at(&bytes, self.length)?;
         self.places.insert(event.tag, (self.length, bytes.len()));
         self.length += bytes.len() as u64;
         Ok(())
+    }
+
+    pub fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     pub fn len(&self) -> usize {
@@ -161,19 +177,26 @@ impl Quarantine {
 }
 
 fn decode(content: &[u8]) -> io::Result<Quarantined> {
-    postcard::from_bytes(content).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))
+    let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+    let (event, rest): (Quarantined, _) = postcard::take_from_bytes(content).map_err(invalid)?;
+    let at_ms = if rest.is_empty() { None } else { Some(postcard::from_bytes(rest).map_err(invalid)?) };
+    Ok(Quarantined { at_ms, ..event })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn event(tag: u64) -> Quarantined {
+        // As older versions wrote them, and as they are now.
+        let at_ms = (tag % 2 == 0).then_some(1_764_000_000_000);
+        Quarantined { tag, partition: 1, redelivered: 0, reason: "r".into(), payload: vec![b'x'; 500], at_ms }
+    }
+
     #[test]
     fn what_is_forgotten_stays_so_and_makes_room() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("quarantine");
-        let event =
-            |tag| Quarantined { tag, partition: 1, redelivered: 0, reason: "r".into(), payload: vec![b'x'; 500] };
         let mut quarantine = Quarantine::open(&path, 100).unwrap();
         (1..=3).for_each(|tag| quarantine.add(&event(tag)).unwrap());
         let before = path.metadata().unwrap().len();
@@ -194,13 +217,11 @@ mod tests {
     fn the_oldest_make_room() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("quarantine");
-        let event =
-            |tag| Quarantined { tag, partition: 1, redelivered: 0, reason: "r".into(), payload: vec![b'x'; 500] };
         let mut quarantine = Quarantine::open(&path, 5).unwrap();
         (1..=40).for_each(|tag| quarantine.add(&event(tag)).unwrap());
         let tags =
             |quarantine: &Quarantine| quarantine.list(0, 99).unwrap().iter().map(|event| event.tag).collect::<Vec<_>>();
-        assert_eq!(tags(&quarantine), [36, 37, 38, 39, 40]);
+        assert_eq!((tags(&quarantine), quarantine.dropped()), (vec![36, 37, 38, 39, 40], 35));
         assert!(path.metadata().unwrap().len() < 12 * 600, "what was forgotten is cut out in between");
         drop(quarantine);
         assert_eq!(tags(&Quarantine::open(&path, 5).unwrap()), [36, 37, 38, 39, 40]);

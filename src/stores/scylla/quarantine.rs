@@ -14,6 +14,8 @@ const PER_MS: i64 = 1_000;
 const DAY: i64 = 86_400_000 * PER_MS;
 /// Days that are asked at a time.
 const DAYS_AT_ONCE: usize = 16;
+/// How long it is known that a person was erased: an event about them may still be on its way here.
+const ERASED_S: i32 = 86_400;
 
 /// An event that is to be kept.
 pub struct Aside {
@@ -43,23 +45,28 @@ impl ScyllaStore {
         let mut id = at * PER_MS + slot as i64;
         let (partition, redelivered) = (i32::from(aside.partition), aside.redelivered as i32);
         let payload = aside.payload.as_slice();
+        let user = rejected(0, 0, 0, String::new(), aside.payload.clone()).user();
         loop {
-            if let Some(user) = rejected(0, 0, 0, String::new(), aside.payload.clone()).user() {
+            if let Some(user) = &user {
                 let values = (user.as_str(), id, shared.kept.rejected_s);
                 let noted = to.session.execute_unpaged(&to.on.note_rejected, values).await;
                 noted.map_err(|error| link.failed(error))?;
             }
             let values = (day(id), id, partition, redelivered, &*aside.reason, payload, shared.kept.rejected_s);
             let put = to.session.execute_unpaged(&to.on.put_rejected, values).await;
-            if applied(put.map_err(|error| link.failed(error))?)? {
-                return Ok(());
-            }
-            if shared.rejected(to, id).await?.is_some_and(|there| there.payload == aside.payload) {
-                return Ok(());
+            if applied(put.map_err(|error| link.failed(error))?)?
+                || shared.rejected(to, id).await?.is_some_and(|there| there.payload == aside.payload)
+            {
+                break;
             }
             // Another event has the number.
             id += 1;
         }
+        // An erasure says so first and looks then; here it is the other way round, so one of the two sees the other.
+        let Some(user) = user else { return Ok(()) };
+        let erased = one::<(i64,)>(&to.session, &to.on.rejected_erased, (user.as_str(),)).await;
+        let erased = erased.map_err(|error| link.failed(error))?.is_some_and(|(until,)| at <= -until / PER_MS);
+        if erased { self.forget_rejected(id as u64).await.map(drop) } else { Ok(()) }
     }
 
     /// Up to `limit` events, newest first, those before `before` whose reason holds a text.
@@ -104,6 +111,9 @@ impl ScyllaStore {
     pub async fn forget_rejected_of(&self, user: &UserId) -> Result<(), StoreError> {
         let link = &self.shared.link;
         let to = &*link.get()?;
+        let values = (user.as_str(), -Timestamp::now().millis() * PER_MS, ERASED_S);
+        let noted = to.session.execute_unpaged(&to.on.note_rejected, values).await;
+        noted.map_err(|error| link.failed(error))?;
         let ids: Vec<_> =
             self.shared.rows::<(i64,)>(to, &to.on.rejected_of, (user.as_str(),)).await?.try_collect().await?;
         for (id,) in ids {
@@ -122,11 +132,11 @@ impl ScyllaStore {
         counts.try_fold(0, async |sum, count| Ok(sum + count)).await
     }
 
-    /// Forgets the oldest beyond `max`.
-    pub async fn trim_rejected(&self, max: u64) -> Result<(), StoreError> {
+    /// Forgets the oldest beyond `max`; returns how many they were.
+    pub async fn trim_rejected(&self, max: u64) -> Result<u64, StoreError> {
         let shared = &*self.shared;
         let to = &*shared.link.get()?;
-        let mut left = max;
+        let (mut left, mut forgotten) = (max, 0);
         for day in shared.rejected_days() {
             let count = shared.count_on(to, day).await?;
             if count > left {
@@ -137,10 +147,11 @@ impl ScyllaStore {
                 let at = shared.clock.next();
                 let dropped = to.session.execute_unpaged(&to.on.drop_rejected_before, (at, day, oldest)).await;
                 dropped.map_err(|error| shared.link.failed(error))?;
+                forgotten += count - left;
             }
             left = left.saturating_sub(count);
         }
-        Ok(())
+        Ok(forgotten)
     }
 }
 

@@ -84,8 +84,9 @@ statements! {
     drop_rejected: Conditional "DELETE FROM quarantine WHERE day = ? AND id = ? IF EXISTS",
     drop_rejected_before: Plain "DELETE FROM quarantine USING TIMESTAMP ? WHERE day = ? AND id < ?",
     note_rejected: Plain "INSERT INTO quarantine_of (user, id) VALUES (?, ?) USING TTL ?",
-    rejected_of: Plain "SELECT id FROM quarantine_of WHERE user = ?",
-    drop_rejected_of: Plain "DELETE FROM quarantine_of WHERE user = ?",
+    rejected_of: Plain "SELECT id FROM quarantine_of WHERE user = ? AND id >= 0",
+    rejected_erased: Plain "SELECT id FROM quarantine_of WHERE user = ? AND id < 0 LIMIT 1",
+    drop_rejected_of: Plain "DELETE FROM quarantine_of WHERE user = ? AND id >= 0",
 
     owners: Plain "SELECT owner FROM owners",
     owner: SerialRead "SELECT epoch, journal_epoch, committed, at, last_order FROM owners WHERE owner = ?",

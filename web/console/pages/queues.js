@@ -30,6 +30,7 @@ export default function queues(context) {
   const kept = table("Rejected events", [
     { head: "Event", cell: (e) => keep(e.key, h("details", h("summary", e.title), h("pre", e.payload))) },
     { head: "Reason", cell: (e) => e.reason },
+    { head: "Since", cell: (e) => e.at?.slice(0, 19).replace("T", " ") ?? "" },
     { head: "Partition", number: true, cell: (e) => `p${String(e.partition).padStart(2, "0")}` },
     { head: "Delivered", number: true, cell: (e) => `${whole(e.redelivered + 1)}×` },
     { head: "", cell: (e) => keep(e.key, h("span.actions", button("Replay", () => settle(e, "replay"), "small"), button("Discard", () => settle(e, "discard"), "small"))) },
