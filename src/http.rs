@@ -4,6 +4,7 @@ mod around;
 mod assets;
 mod claims;
 pub mod console;
+mod creators;
 mod events;
 mod feed;
 pub mod feed_socket;
@@ -113,6 +114,7 @@ fn routes(web: &mut Table) {
     about_person(web, "/v1/users/{id}/feed", [(Method::GET, Own(Feed), web::to(feed::get))]);
     route(web, feed_socket::PATH, [(Method::GET, Person(Feed), web::to(feed_socket::get))]);
     about_person(web, "/v1/users/{id}/history", [(Method::GET, Own(Feed), web::to(history::get))]);
+    about_person(web, "/v1/users/{id}/creators", [(Method::GET, Own(Feed), web::to(creators::get))]);
     route(web, "/v1/videos", [(Method::POST, Scope(Catalogue), web::to(videos::post))]);
     route(
         web,

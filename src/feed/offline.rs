@@ -79,7 +79,7 @@ impl Offline {
 
     /// A person's session as the store has it; an empty one for somebody unknown.
     pub async fn session(&self, store: &dyn FeatureStore, user: &UserId) -> Result<Arc<SessionState>, StoreError> {
-        Ok(Arc::new(snapshot::rebuild(&store.session(user).await?, &self.live)?))
+        Ok(Arc::new(snapshot::rebuild(user, &store.session(user).await?, &self.live)?.state))
     }
 
     /// A person's feed without exploration, in serving order: each video with its score.

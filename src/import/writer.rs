@@ -6,10 +6,10 @@ use foryou_actors::{
     catalogue::Catalogue,
     fold::Fold,
     live::Live,
-    ports::store::{Batch, FeatureStore},
+    ports::store::{Batch, FeatureStore, creators::Said},
     services::catalogue,
     sessions::{
-        snapshot,
+        snapshot::{self, Rebuilt},
         state::{Profile, SessionState},
     },
     statistics::{Entity, TallyKey},
@@ -140,6 +140,8 @@ impl<'a> Writer<'a> {
             };
             taken.insert(event.id.clone());
             self.wake(&event.user).await?;
+            let creator = self.fold.live.catalogue().creators().name(incoming.entry.creator).cloned();
+            batch.creators.extend(Said::by(&event, creator.as_ref()));
             let folded = self.fold.apply_resolved(event, &incoming);
             changed.extend(folded.changed);
             batch.activity.push(folded.activity);
@@ -165,7 +167,11 @@ impl<'a> Writer<'a> {
     async fn wake(&mut self, user: &UserId) -> Result<(), ImportError> {
         if !self.fold.sessions.contains_key(user) {
             let stored = self.store.session(user).await?;
-            self.fold.sessions.insert(user.clone(), snapshot::rebuild(&stored, &self.fold.live)?);
+            let Rebuilt { state, untold } = snapshot::rebuild(user, &stored, &self.fold.live)?;
+            if !untold.is_empty() {
+                self.store.write(Batch { creators: untold, ..Batch::default() }).await?;
+            }
+            self.fold.sessions.insert(user.clone(), state);
         }
         Ok(())
     }

@@ -8,10 +8,13 @@ use std::{path::Path, sync::Arc};
 use async_trait::async_trait;
 use fjall::{Database, Guard, Iter, Keyspace, KeyspaceCreateOptions, Readable, Slice};
 use foryou_actors::{
-    ports::store::{Activity, Batch, FeatureStore, Impression, StoreError, StoredSession, Visit},
+    ports::store::{
+        Activity, Batch, FeatureStore, Impression, StoreError, StoredSession, Visit,
+        creators::{Before, Newest, Related, Standing},
+    },
     statistics::TallyKey,
 };
-use foryou_schemas::{EventId, User, UserId, Video, VideoId};
+use foryou_schemas::{CreatorId, EventId, User, UserId, Video, VideoId};
 
 use super::rows;
 use writer::{Command, Writer};
@@ -49,6 +52,8 @@ struct Tables {
     snapshots: Keyspace,
     tallies: Keyspace,
     impressions: Keyspace,
+    /// By person and creator.
+    creators: Keyspace,
     meta: Keyspace,
 }
 
@@ -98,6 +103,7 @@ impl Tables {
             snapshots: table("snapshots")?,
             tallies: table("tallies")?,
             impressions: table("impressions")?,
+            creators: table("creators")?,
             meta: table("meta")?,
             db,
         })
@@ -131,7 +137,9 @@ impl Tables {
         };
         let range = keys::activity(user, after.saturating_add(1))..=keys::activity(user, u64::MAX);
         let tail = now.range(&self.activity, range).map(activity).collect::<Result<_, _>>()?;
-        Ok(StoredSession { snapshot, profile: profile.map(|row| rows::read_user(&row)).transpose()?, tail })
+        let creators = now.prefix(&self.creators, keys::person(user)).map(creator).collect::<Result<_, _>>()?;
+        let profile = profile.map(|row| rows::read_user(&row)).transpose()?;
+        Ok(StoredSession { snapshot, profile, tail, creators })
     }
 
     fn user(&self, user: &UserId) -> Result<Option<User>, StoreError> {
@@ -178,6 +186,19 @@ impl FeatureStore for EmbeddedStore {
     async fn history(&self, user: &UserId, limit: usize) -> Result<Vec<Activity>, StoreError> {
         let newest = keys::person(user);
         self.read(move |tables| tables.activity.prefix(newest).rev().take(limit).map(activity).collect()).await
+    }
+
+    async fn creators(&self, user: &UserId, before: Option<&Before>, limit: usize) -> Result<Vec<Related>, StoreError> {
+        let (person, before) = (keys::person(user), before.cloned());
+        let list = move |tables: &Tables| {
+            let mut newest = Newest::new(before.as_ref(), limit);
+            for row in tables.creators.prefix(person) {
+                let (creator, standing) = creator(row)?;
+                newest.add(creator, standing);
+            }
+            Ok(newest.list())
+        };
+        self.read(list).await
     }
 
     async fn put_users(&self, users: &[(UserId, User)]) -> Result<Vec<bool>, StoreError> {
@@ -240,6 +261,11 @@ fn activity(row: Guard) -> Result<Activity, StoreError> {
     let (key, row) = row.into_inner().map_err(away)?;
     let (user, seq) = keys::read_activity(&key)?;
     rows::read_activity(user, seq, &row)
+}
+
+fn creator(row: Guard) -> Result<(CreatorId, Standing), StoreError> {
+    let (key, row) = row.into_inner().map_err(away)?;
+    Ok((keys::read_creator(&key)?, rows::read_standing(&row)?))
 }
 
 async fn scan(

@@ -1,7 +1,7 @@
 //! Rows as bytes: a version, then postcard. What the key says is not repeated in the row.
 
 use foryou_actors::{
-    ports::store::{Activity, StoreError},
+    ports::store::{Activity, StoreError, creators::Standing},
     sessions::state::Outcomes,
     statistics::{Expected, TallyKey},
 };
@@ -153,6 +153,17 @@ pub fn read_video(bytes: &[u8]) -> Result<Video, StoreError> {
         age_rating: row.age_rating,
         status: row.status,
     })
+}
+
+/// A row of a person's creators.
+pub fn write_standing(standing: &Standing) -> Result<Vec<u8>, StoreError> {
+    write(&(standing.followed.map(Timestamp::millis), standing.blocked.map(Timestamp::millis)))
+}
+
+/// A row of a person's creators.
+pub fn read_standing(bytes: &[u8]) -> Result<Standing, StoreError> {
+    let (followed, blocked): (Option<i64>, Option<i64>) = read("a row of a person's creators", bytes)?;
+    Ok(Standing { followed: followed.map(instant).transpose()?, blocked: blocked.map(instant).transpose()? })
 }
 
 /// What is kept of an event's id where the id itself is not: half of its SHA-256.

@@ -6,6 +6,7 @@ mod clock;
 mod cluster;
 mod columns;
 mod connect;
+mod creators;
 mod entry;
 mod erase;
 mod errors;
@@ -29,7 +30,10 @@ use std::{
 
 use async_trait::async_trait;
 use foryou_actors::{
-    ports::store::{Activity, Batch, FeatureStore, Impression, StoreError, StoredSession, Visit},
+    ports::store::{
+        Activity, Batch, FeatureStore, Impression, StoreError, StoredSession, Visit,
+        creators::{Before, Related},
+    },
     statistics::TallyKey,
 };
 use foryou_schemas::{EventId, User, UserId, Video, VideoId};
@@ -226,6 +230,10 @@ impl FeatureStore for ScyllaStore {
 
     async fn history(&self, user: &UserId, limit: usize) -> Result<Vec<Activity>, StoreError> {
         self.shared.history(user, limit).await
+    }
+
+    async fn creators(&self, user: &UserId, before: Option<&Before>, limit: usize) -> Result<Vec<Related>, StoreError> {
+        self.shared.newest_creators(user, before, limit).await
     }
 
     async fn put_users(&self, users: &[(UserId, User)]) -> Result<Vec<bool>, StoreError> {

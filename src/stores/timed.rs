@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Instant};
 
 use async_trait::async_trait;
 use foryou_actors::{
-    ports::store::{Activity, Batch, FeatureStore, Impression, StoreError, StoredSession, Visit},
+    ports::store::{
+        Activity, Batch, FeatureStore, Impression, StoreError, StoredSession, Visit,
+        creators::{Before, Related},
+    },
     statistics::TallyKey,
 };
 use foryou_schemas::{EventId, User, UserId, Video, VideoId};
@@ -13,8 +16,8 @@ use prometheus_client::metrics::counter::Counter;
 use crate::telemetry::{Histogram, Metrics};
 
 /// What is timed. Scans are not: they belong to starts and commands.
-pub const OPERATIONS: [&str; 8] =
-    ["write", "known_events", "session", "history", "user", "put_users", "put_videos", "erase_user"];
+pub const OPERATIONS: [&str; 9] =
+    ["write", "known_events", "session", "history", "user", "put_users", "put_videos", "erase_user", "creators"];
 
 /// Times and failures by operation.
 pub struct StoreCounts {
@@ -91,6 +94,10 @@ impl FeatureStore for TimedStore {
 
     async fn put_users(&self, users: &[(UserId, User)]) -> Result<Vec<bool>, StoreError> {
         self.counts.time(5, self.store.put_users(users)).await
+    }
+
+    async fn creators(&self, user: &UserId, before: Option<&Before>, limit: usize) -> Result<Vec<Related>, StoreError> {
+        self.counts.time(8, self.store.creators(user, before, limit)).await
     }
 
     async fn put_videos(&self, videos: &[(VideoId, Video)]) -> Result<(), StoreError> {

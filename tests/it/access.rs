@@ -19,6 +19,7 @@ const EXPECTED: &[(&str, &str, &[&str])] = &[
     ("DELETE", "/v1/users/{id}", &["admin"]),
     ("GET", "/v1/users/{id}/feed", &["feed", "own"]),
     ("GET", "/v1/users/{id}/history", &["feed", "own"]),
+    ("GET", "/v1/users/{id}/creators", &["feed", "own"]),
     ("GET", "/v1/feed/ws", &["feed", "own"]),
     ("POST", "/v1/videos", &["catalogue"]),
     ("PUT", "/v1/videos/{id}", &["catalogue"]),

@@ -7,7 +7,10 @@ use foryou::engines::Engines;
 use foryou_actors::{
     ports::{
         bus::{BusError, EventBus, Partitions, Subscription},
-        store::{Activity, Batch, FeatureStore, Impression, StoreError, StoredSession, Visit},
+        store::{
+            Activity, Batch, FeatureStore, Impression, StoreError, StoredSession, Visit,
+            creators::{Before, Related},
+        },
     },
     statistics::TallyKey,
 };
@@ -87,6 +90,9 @@ impl FeatureStore for Faulty<dyn FeatureStore> {
     }
     async fn history(&self, user: &UserId, limit: usize) -> Result<Vec<Activity>, StoreError> {
         self.pass().await?.history(user, limit).await
+    }
+    async fn creators(&self, user: &UserId, before: Option<&Before>, limit: usize) -> Result<Vec<Related>, StoreError> {
+        self.pass().await?.creators(user, before, limit).await
     }
     async fn put_users(&self, users: &[(UserId, User)]) -> Result<Vec<bool>, StoreError> {
         self.pass().await?.put_users(users).await

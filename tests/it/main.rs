@@ -9,6 +9,7 @@ mod between;
 mod callers;
 mod catalogue;
 mod commands;
+mod creators;
 mod edge;
 mod events;
 mod faults;

@@ -2,10 +2,12 @@
 
 #[cfg(feature = "contract")]
 pub mod contract;
+pub mod creators;
 
 use async_trait::async_trait;
-use foryou_schemas::{Event, EventId, Timestamp, User, UserId, Video, VideoId};
+use foryou_schemas::{CreatorId, Event, EventId, Timestamp, User, UserId, Video, VideoId};
 
+use self::creators::{Before, Related, Said, Standing};
 use crate::{
     sessions::state::Outcomes,
     statistics::{Expected, TallyKey},
@@ -52,6 +54,8 @@ pub struct StoredSession {
     pub profile: Option<User>,
     /// Activity after the snapshot (all of it, where there is none), by `seq`.
     pub tail: Vec<Activity>,
+    /// The creators that the person follows or blocks, with the events of the tail, in any order.
+    pub creators: Vec<(CreatorId, Standing)>,
 }
 
 /// A feed that was served, encoded; for training and for replay.
@@ -80,12 +84,18 @@ pub struct Batch {
     pub order: Option<u64>,
     /// Feeds that were served.
     pub impressions: Vec<Impression>,
+    /// What was said of creators, in order. What an event said counts where the event is new, as `activity` does.
+    pub creators: Vec<Said>,
 }
 
 impl Batch {
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
-        self.activity.is_empty() && self.snapshots.is_empty() && self.tallies.is_empty() && self.impressions.is_empty()
+        self.activity.is_empty()
+            && self.snapshots.is_empty()
+            && self.tallies.is_empty()
+            && self.impressions.is_empty()
+            && self.creators.is_empty()
     }
 }
 
@@ -107,13 +117,16 @@ pub trait FeatureStore: Send + Sync + 'static {
     /// A person's latest events, newest (highest `seq`) first.
     async fn history(&self, user: &UserId, limit: usize) -> Result<Vec<Activity>, StoreError>;
 
+    /// The creators that a person follows or blocks, newest first, up to `limit` of them from the place `before` on.
+    async fn creators(&self, user: &UserId, before: Option<&Before>, limit: usize) -> Result<Vec<Related>, StoreError>;
+
     /// Writes profiles; returns for each whether it is new.
     async fn put_users(&self, users: &[(UserId, User)]) -> Result<Vec<bool>, StoreError>;
 
     /// A profile. `Some` with an empty profile for a person known only by events; `None` for an unknown one.
     async fn user(&self, user: &UserId) -> Result<Option<User>, StoreError>;
 
-    /// Forgets a person: profile, activity, snapshot, impressions. Returns whether there was anything. The event ids stay known,
+    /// Forgets a person: profile, activity, snapshot, impressions, creators. Returns whether there was anything. The event ids stay known,
     /// as hashes that tell nothing of the person: an event that is delivered again must not bring them back.
     async fn erase_user(&self, user: &UserId) -> Result<bool, StoreError>;
 

@@ -27,7 +27,7 @@ use crate::ports::store::{Batch, FeatureStore, Impression, StoreError};
 /// How the writer works.
 #[derive(Debug, Clone, Copy)]
 pub struct WriterSettings {
-    /// The most events and snapshots of one write, but for a single larger change; the tallies that they change come on top.
+    /// The most events, snapshots and changes of creators of one write, but for a single larger change; the tallies that they change come on top.
     pub max_batch: usize,
     /// How long a row may wait for others.
     pub linger: Duration,
@@ -209,7 +209,7 @@ impl FeatureWriter {
 }
 
 fn rows(batch: &Batch) -> usize {
-    batch.activity.len() + batch.snapshots.len()
+    batch.activity.len() + batch.snapshots.len() + batch.creators.len()
 }
 
 struct Writer(Arc<Shared>);
@@ -296,6 +296,7 @@ impl Writer {
             size += rows(&job.batch);
             taken += 1;
             batch.activity.extend(job.batch.activity.iter().cloned());
+            batch.creators.extend(job.batch.creators.iter().cloned());
             // Values are absolute and orders grow: the latest stands for all.
             tallies.extend(job.batch.tallies.iter().map(|row| (&row.0, &row.1)));
             snapshots.extend(job.batch.snapshots.iter().map(|(user, seq, bytes)| (user, (*seq, bytes))));

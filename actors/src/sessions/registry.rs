@@ -25,13 +25,13 @@ use super::{
     arbiters::Arbiters,
     resident::{Refused, Resident, Slot},
     session::{Apply, Claim, Discard, Erase, NoteServed, Session, SetProfile, View, Viewed},
-    snapshot,
+    snapshot::{self, Rebuilt},
     state::{Incoming, SessionState, event_hash},
 };
 use crate::{
     catalogue::VideoIndex,
     live::Live,
-    ports::store::{FeatureStore, StoreError},
+    ports::store::{Batch, FeatureStore, StoreError},
     services::writer::FeatureWriter,
 };
 use figures::Counters;
@@ -127,13 +127,26 @@ pub(super) struct Shared {
 
 impl Shared {
     /// Builds a session from the store.
-    pub(super) async fn load(self: Arc<Self>, user: UserId) -> Result<SessionState, StoreError> {
+    pub(super) async fn load(self: Arc<Self>, user: UserId) -> Result<Rebuilt, StoreError> {
         let _permit = self.loads.acquire().await;
         if self.crashed.lock().remove(&user) && self.writer.flush().await.is_err() {
             return Err(StoreError::Away("the feature writer is stopped".into()));
         }
         let stored = self.store.session(&user).await?;
-        snapshot::rebuild(&stored, &self.live)
+        snapshot::rebuild(&user, &stored, &self.live)
+    }
+
+    /// [`Shared::load`] for the one actor that holds the session: what its creators' table does not know yet is on its way there
+    /// before anything that the session does.
+    pub(super) async fn wake(self: Arc<Self>, user: UserId) -> Result<SessionState, StoreError> {
+        let Rebuilt { state, untold } = self.clone().load(user.clone()).await?;
+        if !untold.is_empty() {
+            let snapshots = vec![(user, state.seq, snapshot::encode(&state, &self.live.catalogue_full()))];
+            let batch = Batch { creators: untold, snapshots, ..Batch::default() };
+            let taken = self.writer.submit(batch, None).await;
+            let _durable_in_its_turn = taken.map_err(|_| StoreError::Away("the feature writer is stopped".into()))?;
+        }
+        Ok(state)
     }
 
     /// Takes a session out of the registry, unless it has a successor there.
@@ -186,7 +199,7 @@ impl Sessions {
     /// another node holds, or nobody just now; what is not durable yet is missing.
     pub async fn peek(&self, user: &UserId) -> Result<Arc<SessionState>, SessionError> {
         let load = tokio::time::timeout(self.shared.settings.patience, self.shared.clone().load(user.clone()));
-        Ok(Arc::new(load.await.map_err(|_| SessionError::TimedOut)??))
+        Ok(Arc::new(load.await.map_err(|_| SessionError::TimedOut)??.state))
     }
 
     /// Whether the store knows an event: then [`Sessions::peek`] shows it.

@@ -245,7 +245,7 @@ impl Actor for Session {
     fn started(&mut self, context: &mut Self::Context) {
         // Bounded by the door instead, which also refuses: an actix sender that finds a mailbox full clones itself a place.
         context.set_mailbox_capacity(0);
-        let load = self.shared.clone().load(self.me.user.clone());
+        let load = self.shared.clone().wake(self.me.user.clone());
         context.wait(load.into_actor(self).map(|loaded, session, context| match loaded {
             Ok(state) => {
                 session.state = Arc::new(state);

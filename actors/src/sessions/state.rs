@@ -19,6 +19,10 @@ pub const MAX_ACTIONS: usize = 100;
 pub const MAX_SEEN: usize = 4_096;
 /// How many servings it remembers.
 pub const MAX_SERVED: usize = 200;
+/// How many followed creators it remembers, the newest. The store has them all.
+pub const MAX_FOLLOWED: usize = 2_000;
+/// How many reported videos it remembers, the latest.
+pub const MAX_REPORTED: usize = 4_096;
 /// A pause that ends a visit, and an exposure to which later reactions still belong: 30 minutes.
 pub const VISIT_GAP_S: f64 = 1_800.0;
 /// Half-life of affinities: 7 days.
@@ -285,11 +289,12 @@ pub struct SessionState {
     pub seen: Rare<(VideoIndex, u32)>,
     /// Latest servings, oldest first.
     pub served: VecDeque<Served>,
-    /// Followed creators, in the order of following.
+    /// Followed creators, the newest last: [`MAX_FOLLOWED`] at most.
     pub followed: Rare<u32>,
-    /// Blocked creators.
+    /// Blocked creators, the newest last. All of them: what is blocked must never be shown, and at four bytes each nothing that
+    /// is exact on that side is much smaller.
     pub blocked: Rare<u32>,
-    /// Reported videos: never shown again, whatever the seen window.
+    /// Reported videos, the latest [`MAX_REPORTED`]: never shown again, whatever the seen window.
     pub reported: Rare<VideoIndex>,
     /// Age, country, gender.
     pub profile: Profile,
@@ -461,11 +466,11 @@ impl SessionState {
         self.categories.learn(entry.category, at_s, applied);
         self.creators.learn(entry.creator, at_s, applied);
         match incoming.kind {
-            Kind::Follow => add(&mut self.followed, entry.creator),
+            Kind::Follow => add(&mut self.followed, entry.creator, MAX_FOLLOWED),
             Kind::Unfollow => self.followed.retain(|c| *c != entry.creator),
-            Kind::Report => add(&mut self.reported, incoming.video),
+            Kind::Report => add(&mut self.reported, incoming.video, MAX_REPORTED),
             Kind::Block => {
-                add(&mut self.blocked, entry.creator);
+                add(&mut self.blocked, entry.creator, usize::MAX);
                 self.followed.retain(|c| *c != entry.creator);
             }
             _ => {}
@@ -487,9 +492,13 @@ impl SessionState {
     }
 }
 
-fn add(list: &mut Rare<u32>, value: u32) {
-    if !list.contains(&value) {
-        list.list().push(value);
+/// Puts a value at the end; where there are more than `max` then, the first goes.
+fn add(list: &mut Rare<u32>, value: u32, max: usize) {
+    let list = list.list();
+    list.retain(|other| *other != value);
+    list.push(value);
+    if list.len() > max {
+        list.remove(0);
     }
 }
 

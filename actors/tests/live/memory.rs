@@ -13,11 +13,14 @@ use async_trait::async_trait;
 use foryou_actors::{
     ports::{
         bus::{BusError, Delivery, EventBus, Partitions, Subscription},
-        store::{Activity, Batch, FeatureStore, Impression, StoreError, StoredSession, Visit},
+        store::{
+            Activity, Batch, FeatureStore, Impression, StoreError, StoredSession, Visit,
+            creators::{Before, Change, Newest, Related, Standing},
+        },
     },
     statistics::TallyKey,
 };
-use foryou_schemas::{Event, EventId, User, UserId, Video, VideoId};
+use foryou_schemas::{CreatorId, Event, EventId, User, UserId, Video, VideoId};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
@@ -31,6 +34,14 @@ pub struct Stored {
     pub tallies: HashMap<TallyKey, Vec<u8>>,
     pub order: u64,
     pub impressions: Vec<Impression>,
+    pub creators: BTreeMap<(UserId, CreatorId), Standing>,
+}
+
+impl Stored {
+    fn creators_of(&self, user: &UserId) -> Vec<(CreatorId, Standing)> {
+        let rows = self.creators.iter().filter(|((who, _), _)| who == user);
+        rows.map(|((_, creator), standing)| (creator.clone(), *standing)).collect()
+    }
 }
 
 pub struct MemoryStore {
@@ -77,11 +88,21 @@ impl FeatureStore for MemoryStore {
         self.reach()?;
         assert!(!self.panic_once.swap(false, SeqCst), "asked to panic");
         let mut stored = self.stored.lock();
+        let mut new = HashSet::new();
         for activity in batch.activity {
             if stored.events.insert(activity.event.id.clone()) {
+                new.insert(activity.event.id.clone());
                 let of_user = stored.activity.entry(activity.event.user.clone()).or_default();
                 let taken = of_user.insert(activity.seq, activity);
                 assert!(taken.is_none(), "two events under one number: {taken:?}");
+            }
+        }
+        for said in batch.creators {
+            if said.event.is_none_or(|event| new.contains(&event)) {
+                let standing = stored.creators.entry((said.user, said.creator)).or_default();
+                let mut change = Change::default();
+                change.add(said.what, said.at);
+                *standing = change.apply(*standing);
             }
         }
         stored.snapshots.extend(batch.snapshots.into_iter().map(|(user, seq, bytes)| (user, (seq, bytes))));
@@ -109,6 +130,7 @@ impl FeatureStore for MemoryStore {
             snapshot: snapshot.map(|(_, bytes)| bytes.clone()),
             profile: stored.users.get(user).cloned(),
             tail: tail.unwrap_or_default(),
+            creators: stored.creators_of(user),
         })
     }
 
@@ -117,6 +139,14 @@ impl FeatureStore for MemoryStore {
         let stored = self.stored.lock();
         let all = stored.activity.get(user).into_iter().flat_map(|all| all.values().rev());
         Ok(all.take(limit).cloned().collect())
+    }
+
+    async fn creators(&self, user: &UserId, before: Option<&Before>, limit: usize) -> Result<Vec<Related>, StoreError> {
+        self.reach()?;
+        let mut newest = Newest::new(before, limit);
+        let rows = self.stored.lock().creators_of(user);
+        rows.into_iter().for_each(|(creator, standing)| newest.add(creator, standing));
+        Ok(newest.list())
     }
 
     async fn put_users(&self, users: &[(UserId, User)]) -> Result<Vec<bool>, StoreError> {
@@ -137,6 +167,7 @@ impl FeatureStore for MemoryStore {
         let mut stored = self.stored.lock();
         let activity = stored.activity.remove(user);
         stored.impressions.retain(|i| i.user != *user);
+        stored.creators.retain(|(who, _), _| who != user);
         let (profile, snapshot) = (stored.users.remove(user), stored.snapshots.remove(user));
         Ok(activity.is_some() || profile.is_some() || snapshot.is_some())
     }

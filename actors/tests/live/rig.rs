@@ -27,6 +27,7 @@ pub struct Rig {
     pub store: Arc<MemoryStore>,
     pub bus: Arc<MemoryBus>,
     pub live: Arc<Live>,
+    pub writer: FeatureWriter,
     pub sessions: Sessions,
     pub catalogue: CatalogueWriter,
     pub subscriptions: Subscriptions,
@@ -67,7 +68,7 @@ impl Rig {
         let policy = RestartPolicy { budget: 100, first_backoff: Duration::from_millis(1), ..RestartPolicy::default() };
         let supervisor = Supervisor::start(policy, services).await.unwrap();
         assert!(tokio::time::timeout(DEADLINE, supervisor.ready()).await.unwrap());
-        Self { store, bus, live, sessions, catalogue, subscriptions, ingest, supervisor }
+        Self { store, bus, live, writer, sessions, catalogue, subscriptions, ingest, supervisor }
     }
 
     /// Publishes events and waits until they are durable and settled.

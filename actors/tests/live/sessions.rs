@@ -120,6 +120,10 @@ proptest! {
                 other.put(id, (**video).clone(), Timestamp::now());
             }
             for state in states.values() {
+                // Those have a table.
+                let mut state = state.clone();
+                (state.followed, state.blocked) = Default::default();
+                let state = &state;
                 let bytes = encode(state, &catalogue);
                 assert_eq!(&decode(&bytes, &catalogue).unwrap(), state);
                 let elsewhere = decode(&bytes, &other).unwrap();
@@ -137,10 +141,10 @@ async fn a_snapshot_leaves_out_what_is_unknown_and_refuses_what_is_broken() {
     state.apply(&rig.live.resolve(&event(1, &user(1), 3, "follow")).unwrap());
     let bytes = encode(&state, &rig.live.catalogue_full());
     let empty = decode(&bytes, &Default::default()).unwrap();
-    assert_eq!((empty.seq, empty.actions.len(), empty.followed.len()), (1, 0, 0));
+    assert_eq!((empty.seq, empty.actions.len(), empty.creators.rows.len()), (1, 0, 0));
     for broken in [&bytes[..bytes.len() - 9], &[], &[9, 9]] {
         let stored = StoredSession { snapshot: Some(broken.to_vec()), ..StoredSession::default() };
-        let error = rebuild(&stored, &rig.live).unwrap_err().to_string();
+        let error = rebuild(&user(1), &stored, &rig.live).err().unwrap().to_string();
         assert!(error.contains("snapshot"), "{error}");
     }
     rig.stop().await;
@@ -153,7 +157,7 @@ async fn numbers_go_on_after_an_event_that_cannot_be_replayed() {
     rig.ingest(&[event(1, &user(1), 1, "like"), event(2, &user(1), 2, "like")]).await;
     let mut stored = rig.store.session(&user(1)).await.unwrap();
     stored.tail[1].event.video = foryou_schemas::VideoId::new("gone").unwrap();
-    assert_eq!(rebuild(&stored, &rig.live).unwrap().seq, 2);
+    assert_eq!(rebuild(&user(1), &stored, &rig.live).unwrap().state.seq, 2);
     rig.stop().await;
 }
 
@@ -304,4 +308,30 @@ async fn many_callers_of_many_sessions_while_they_sleep() {
     assert_eq!(served, 8 * 50);
     assert_eq!(rig.sessions.stats().crashed, 0);
     Arc::into_inner(rig).unwrap().stop().await;
+}
+
+/// A store from before there was a table of creators: who wakes has their own written there.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_wakes_brings_the_table_of_creators_up_to_date() {
+    let rig = Rig::new().await;
+    rig.ingest(&[event(1, &user(1), 1, "follow"), event(2, &user(1), 2, "block")]).await;
+    let before = rig.store.creators(&user(1), None, 9).await.unwrap();
+    assert_eq!(before.len(), 2);
+    rig.store.stored.lock().creators.clear();
+    rig.sessions.discard([user(1)]).await;
+    let peeked = rig.sessions.peek(&user(1)).await.unwrap();
+    assert_eq!((peeked.followed.len(), peeked.blocked.len()), (1, 1));
+    assert!(rig.store.stored.lock().creators.is_empty(), "whoever does not hold the session writes nothing");
+    let state = rig.sessions.view(&user(1)).await.unwrap();
+    assert_eq!((&state.followed, &state.blocked), (&peeked.followed, &peeked.blocked));
+    let untold = rig.writer.flush();
+    untold.await.unwrap();
+    let after = rig.store.creators(&user(1), None, 9).await.unwrap();
+    let named = |list: &[foryou_actors::ports::store::creators::Related]| {
+        let mut named: Vec<_> = list.iter().map(|related| (related.creator.clone(), related.relation)).collect();
+        named.sort_by(|a, b| a.0.cmp(&b.0));
+        named
+    };
+    assert_eq!(named(&after), named(&before));
+    rig.stop().await;
 }

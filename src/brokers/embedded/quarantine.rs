@@ -189,7 +189,7 @@ mod tests {
 
     fn event(tag: u64) -> Quarantined {
         // As older versions wrote them, and as they are now.
-        let at_ms = (tag % 2 == 0).then_some(1_764_000_000_000);
+        let at_ms = tag.is_multiple_of(2).then_some(1_764_000_000_000);
         Quarantined { tag, partition: 1, redelivered: 0, reason: "r".into(), payload: vec![b'x'; 500], at_ms }
     }
 

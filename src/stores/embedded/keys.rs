@@ -1,7 +1,7 @@
 //! Keys. Ids hold no control characters, so a zero byte ends one: no person's keys are a prefix of another's.
 
 use foryou_actors::ports::store::StoreError;
-use foryou_schemas::{FeedId, Timestamp, UserId};
+use foryou_schemas::{CreatorId, FeedId, Timestamp, UserId};
 
 /// What every key of a person's rows begins with.
 pub fn person(user: &UserId) -> Vec<u8> {
@@ -25,6 +25,18 @@ pub fn impression(user: &UserId, at: Timestamp, feed: &FeedId) -> Vec<u8> {
     key.extend_from_slice(&(at.millis() as u64 ^ SIGN).to_be_bytes());
     key.extend_from_slice(feed.as_str().as_bytes());
     key
+}
+
+/// Of a creator that a person follows or blocks.
+pub fn creator(user: &UserId, creator: &CreatorId) -> Vec<u8> {
+    let mut key = person(user);
+    key.extend_from_slice(creator.as_str().as_bytes());
+    key
+}
+
+/// The creator of a [`creator`] key.
+pub fn read_creator(key: &[u8]) -> Result<CreatorId, StoreError> {
+    read_id(split(key)?.1, CreatorId::new)
 }
 
 const SIGN: u64 = 1 << 63;

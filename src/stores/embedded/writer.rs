@@ -1,9 +1,15 @@
 //! The one writer: a thread that merges the writes that wait for it into one atomic commit with one `fdatasync`.
 
-use std::{collections::HashSet, thread::JoinHandle};
+use std::{
+    collections::{HashMap, HashSet},
+    thread::JoinHandle,
+};
 
 use fjall::{OwnedWriteBatch, PersistMode};
-use foryou_actors::ports::store::{Batch, StoreError};
+use foryou_actors::ports::store::{
+    Batch, StoreError,
+    creators::{Change, Said, Standing},
+};
 use foryou_schemas::{EventId, User, UserId, VideoId};
 use tokio::sync::{mpsc, oneshot};
 
@@ -97,6 +103,8 @@ struct Group<'a> {
     ids: HashSet<EventId>,
     /// Persons with rows in `batch`.
     people: HashSet<UserId>,
+    /// Rows of creators in `batch`, by key.
+    creators: HashMap<Vec<u8>, Standing>,
     order: u64,
     committed_order: u64,
     answers: Vec<Answer>,
@@ -110,6 +118,7 @@ impl<'a> Group<'a> {
             batch: tables.db.batch().durability(Some(PersistMode::SyncData)),
             ids: HashSet::new(),
             people: HashSet::new(),
+            creators: HashMap::new(),
             order,
             committed_order: order,
             answers: Vec::new(),
@@ -153,6 +162,7 @@ impl<'a> Group<'a> {
 
     fn write(&mut self, batch: Batch) -> Result<(), StoreError> {
         let tables = self.tables;
+        let mut new = HashSet::new();
         for activity in &batch.activity {
             let id = &activity.event.id;
             if self.ids.contains(id) || tables.knows_event(id)? {
@@ -162,8 +172,14 @@ impl<'a> Group<'a> {
             let key = keys::activity(&activity.event.user, activity.seq);
             self.batch.insert(&tables.activity, key, rows::write_activity(activity)?);
             self.ids.insert(id.clone());
+            new.insert(id);
             if !self.people.contains(&activity.event.user) {
                 self.people.insert(activity.event.user.clone());
+            }
+        }
+        for said in &batch.creators {
+            if said.event.as_ref().is_none_or(|event| new.contains(event)) {
+                self.say(said)?;
             }
         }
         for (user, seq, snapshot) in batch.snapshots {
@@ -185,6 +201,26 @@ impl<'a> Group<'a> {
             let key = keys::impression(&impression.user, impression.at, &impression.feed);
             self.batch.insert(&tables.impressions, key, impression.record);
         }
+        Ok(())
+    }
+
+    fn say(&mut self, said: &Said) -> Result<(), StoreError> {
+        let (table, key) = (&self.tables.creators, keys::creator(&said.user, &said.creator));
+        let standing = match self.creators.get(&key) {
+            Some(standing) => *standing,
+            None => match table.get(&key).map_err(super::away)? {
+                Some(row) => rows::read_standing(&row)?,
+                None => Standing::default(),
+            },
+        };
+        let mut change = Change::default();
+        change.add(said.what, said.at);
+        let standing = change.apply(standing);
+        match standing.relation() {
+            Some(_) => self.batch.insert(table, key.clone(), rows::write_standing(&standing)?),
+            None => self.batch.remove(table, key.clone()),
+        }
+        self.creators.insert(key, standing);
         Ok(())
     }
 
@@ -221,8 +257,10 @@ fn erase(tables: &Tables, user: &UserId) -> Result<bool, StoreError> {
         batch.remove(&tables.ids, id.as_str());
         batch.remove(&tables.activity, key);
     }
-    for row in tables.impressions.prefix(&person) {
-        batch.remove(&tables.impressions, row.key().map_err(super::away)?);
+    for table in [&tables.impressions, &tables.creators] {
+        for row in table.prefix(&person) {
+            batch.remove(table, row.key().map_err(super::away)?);
+        }
     }
     for table in [&tables.users, &tables.snapshots] {
         if table.contains_key(user.as_str()).map_err(super::away)? {

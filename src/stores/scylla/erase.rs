@@ -35,7 +35,9 @@ pub async fn erase(shared: &Shared, user: &UserId) -> Result<bool, StoreError> {
             async move { delete(to.session.execute_unpaged(&to.on.erase_feeds, (now, name, day)).await) },
         ));
     }
-    jobs.push(Box::pin(async move { delete(to.session.execute_unpaged(&to.on.erase_snapshot, (now, name)).await) }));
+    for statement in [&to.on.erase_snapshot, &to.on.erase_creators] {
+        jobs.push(Box::pin(async move { delete(to.session.execute_unpaged(statement, (now, name)).await) }));
+    }
     run(jobs).await.map_err(|error| shared.link.failed(error))?;
     // The profile last: should this end before, it still names what is left.
     let profile = to.session.execute_unpaged(&to.on.erase_profile, (now, name)).await;

@@ -67,6 +67,7 @@ pub async fn fan_out(to: &Connected, kept: Kept, entry: &Entry, notes: &[Note]) 
     ids(to, kept, entry, &mut jobs);
     feeds(to, kept, entry, &mut jobs);
     snapshots(to, entry, &mut jobs);
+    creators(to, entry, &mut jobs);
     run(jobs).await
 }
 
@@ -113,6 +114,15 @@ fn snapshots<'a>(to: &'a Connected, entry: &'a Entry, jobs: &mut Vec<Job<'a>>) {
         vec![(ROW_BYTES + snapshot.len(), (row.user.as_str(), row.seq as i64, snapshot, entry.at))]
     });
     insert_all(to, &to.on.put_snapshot, rows, jobs);
+}
+
+fn creators<'a>(to: &'a Connected, entry: &'a Entry, jobs: &mut Vec<Job<'a>>) {
+    let mut people: HashMap<&UserId, Vec<_>> = HashMap::new();
+    for row in &entry.creators {
+        let size = ROW_BYTES + row.user.as_str().len() + row.creator.len();
+        people.entry(&row.user).or_default().push((size, super::creators::values(row, entry.at)));
+    }
+    insert_all(to, &to.on.put_creator, people.into_values(), jobs);
 }
 
 fn feeds<'a>(to: &'a Connected, kept: Kept, entry: &'a Entry, jobs: &mut Vec<Job<'a>>) {

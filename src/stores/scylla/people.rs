@@ -83,15 +83,16 @@ impl Shared {
         Ok(profile.or_else(|| (!days.is_empty()).then(User::default)))
     }
 
-    /// What a session is rebuilt from: profile and snapshot at once, then the days with later events at once.
+    /// What a session is rebuilt from: profile, snapshot and creators at once, then the days with later events at once.
     pub async fn session(&self, user: &UserId) -> Result<StoredSession, StoreError> {
         let to = &*self.link.get()?;
         self.noted.lock().forget(user);
         let stored = async { snapshot(to, user, &self.clock).await.map_err(|error| self.link.failed(error)) };
-        let ((profile, days), stored) = futures_util::try_join!(profile(self, to, user), stored)?;
+        let creators = self.creators_of(to, user);
+        let ((profile, days), stored, creators) = futures_util::try_join!(profile(self, to, user), stored, creators)?;
         let (after, snapshot) = stored.map_or((0, None), |(seq, snapshot)| (seq, Some(snapshot)));
         let tail = self.tail(to, user, &days, after).await?;
-        Ok(StoredSession { snapshot, profile, tail })
+        Ok(StoredSession { snapshot, profile, tail, creators })
     }
 
     /// Events after number `after`, in order.

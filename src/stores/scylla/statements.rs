@@ -72,6 +72,10 @@ statements! {
     put_video: Plain "INSERT INTO videos (id, creator, category, duration_ms, published_at, tags, title, language, country,
         age_rating, status) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?",
 
+    creators: Plain "SELECT creator, followed_at, blocked_at FROM creators WHERE user = ?",
+    put_creator: Plain "UPDATE creators USING TIMESTAMP ? SET followed_at = ?, blocked_at = ? WHERE user = ? AND creator = ?",
+    erase_creators: Plain "DELETE FROM creators USING TIMESTAMP ? WHERE user = ?",
+
     tallies: Plain "SELECT key, tally FROM tallies WHERE owner = ? AND shard = ?",
     put_tally: Plain "INSERT INTO tallies (owner, shard, key, tally) VALUES (?, ?, ?, ?) USING TIMESTAMP ?",
 

@@ -5,8 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use foryou_actors::ports::store::{Batch, StoreError};
-use foryou_schemas::UserId;
+use foryou_actors::ports::store::{
+    Batch, StoreError,
+    creators::{Change, Said},
+};
+use foryou_schemas::{CreatorId, UserId};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, timeout_at},
@@ -15,7 +18,7 @@ use tokio::{
 use super::{
     Shared,
     behind::Behind,
-    entry::{Acted, Blob, Counted, Entry, Served, Snapshot},
+    entry::{Acted, Blob, Counted, Entry, Served, Snapshot, Stood},
     erase,
     fan_out::{fan_out, tallies},
     ids::known_ids,
@@ -195,7 +198,7 @@ impl Writer {
     /// The rows of a group of batches, and the order number up to which tallies count then. Each event once.
     async fn entry(&self, batches: Vec<Batch>, mut order: Option<i64>) -> Result<(Entry, Option<i64>), StoreError> {
         let mut entry = Entry { at: self.shared.clock.next(), ..Entry::default() };
-        let (mut tallies, mut snapshots) = (HashMap::new(), HashMap::new());
+        let (mut tallies, mut snapshots, mut said) = (HashMap::new(), HashMap::new(), Vec::new());
         for batch in batches {
             for activity in batch.activity {
                 let id = rows::hashed_id(&activity.event.id);
@@ -203,6 +206,7 @@ impl Writer {
                 entry.activity.push(Acted { user: activity.event.user, seq: activity.seq, id, event });
             }
             snapshots.extend(batch.snapshots.into_iter().map(|(user, seq, bytes)| (user, (seq, bytes))));
+            said.extend(batch.creators);
             // Absolute values that an older, repeated batch brings must not replace newer ones.
             let number = batch.order.map(|order| order as i64);
             if number.is_none_or(|number| order.is_none_or(|order| number >= order)) {
@@ -215,6 +219,7 @@ impl Writer {
             }
         }
         self.keep_new(&mut entry.activity).await?;
+        entry.creators = creators(said, &entry.activity);
         for (user, (seq, snapshot)) in snapshots {
             entry.snapshots.push(Snapshot { user, seq, snapshot: Blob(snapshot) });
         }
@@ -236,6 +241,21 @@ impl Writer {
     }
 }
 
+/// What becomes of people's creators. All rows of an entry are of one time, so each is written once.
+fn creators(said: Vec<Said>, new: &[Acted]) -> Vec<Stood> {
+    if said.is_empty() {
+        return Vec::new();
+    }
+    let new: HashSet<&[u8; 16]> = new.iter().map(|row| &row.id).collect();
+    let mut changes: HashMap<(UserId, CreatorId), Change> = HashMap::new();
+    for Said { user, creator, what, at, event } in said {
+        if event.is_none_or(|event| new.contains(&rows::hashed_id(&event))) {
+            changes.entry((user, creator)).or_default().add(what, at);
+        }
+    }
+    changes.into_iter().map(|((user, creator), change)| Stood::new(user, &creator, change)).collect()
+}
+
 fn weight(batch: &Batch) -> usize {
-    batch.activity.len() + batch.snapshots.len() + batch.tallies.len() + batch.impressions.len()
+    batch.activity.len() + batch.snapshots.len() + batch.tallies.len() + batch.impressions.len() + batch.creators.len()
 }

@@ -1,9 +1,12 @@
 //! What every feature store does. [`store_contract!`](crate::store_contract) makes a test of each clause.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "for tests only")]
 
-use foryou_schemas::{Country, CreatorId, FeedId, Gender, Language, Status, User, UserId, Video, VideoId};
+use foryou_schemas::{Country, CreatorId, FeedId, Gender, Language, Status, Timestamp, User, UserId, Video, VideoId};
 
-use super::{Activity, Batch, FeatureStore, Impression, StoreError};
+use super::{
+    Activity, Batch, FeatureStore, Impression, StoreError,
+    creators::{Related, Relation, Said, What},
+};
 pub use crate::ports::contract::Subject;
 use crate::{
     ports::contract::{event, instant, user},
@@ -28,6 +31,8 @@ macro_rules! store_contract {
             videos_keep_every_field,
             erasure_takes_everything_of_one_person_only,
             an_erased_event_does_not_come_back,
+            creators_are_kept_as_last_said,
+            creators_come_in_pages_newest_first,
             scans_visit_everything_in_order,
             a_visitor_ends_a_scan,
         );
@@ -145,6 +150,81 @@ pub async fn a_session_is_its_snapshot_and_the_tail<S: Subject<Port: FeatureStor
         assert_eq!(session.tail, activities(&ann, seq + 1..=10));
     }
     assert_eq!(store.history(&ann, 100).await.unwrap().len(), 10, "a snapshot takes nothing from the history");
+}
+
+/// Of each creator what was said last by an event that was new; a block outweighs. The session comes with the same.
+pub async fn creators_are_kept_as_last_said<S: Subject<Port: FeatureStore>>(subject: &S) {
+    use Relation::{Block, Follow};
+    let store = subject.open().await;
+    let (ann, bob) = (user("ann"), user("bob"));
+    let batch = |numbers: std::ops::RangeInclusive<u64>, creators: &[Said]| Batch {
+        activity: activities(&ann, numbers),
+        creators: creators.to_vec(),
+        ..Batch::default()
+    };
+    // What is said twice in one batch, across batches, and taken back.
+    let first = batch(
+        1..=4,
+        &[
+            said(&ann, "a", What::Follow, 1),
+            said(&ann, "b", What::Follow, 2),
+            said(&ann, "a", What::Unfollow, 3),
+            said(&ann, "ü c", What::Follow, 4),
+        ],
+    );
+    store.write(first.clone()).await.unwrap();
+    let second = batch(
+        5..=7,
+        &[said(&ann, "a", What::Follow, 5), said(&ann, "b", What::Block, 6), said(&ann, "ü c", What::Unfollow, 7)],
+    );
+    store.write(second).await.unwrap();
+    // Again, as after a crash: every event of it is known.
+    store.write(first).await.unwrap();
+    let other = Said { event: None, ..said(&bob, "a", What::Follow, 9) };
+    store.write(Batch { creators: vec![other], ..Batch::default() }).await.unwrap();
+    let expected = [("b", Block, instant(6)), ("a", Follow, instant(5))];
+    assert_eq!(stands(&store.creators(&ann, None, 9).await.unwrap()), expected);
+    assert_eq!(stands(&store.creators(&bob, None, 9).await.unwrap()), [("a", Follow, instant(9))]);
+    assert!(store.creators(&user("ann2"), None, 9).await.unwrap().is_empty());
+    drop(store);
+    let store = subject.open().await;
+    // A follow after the block is no way around it.
+    store.write(batch(8..=8, &[said(&ann, "b", What::Follow, 8)])).await.unwrap();
+    assert_eq!(stands(&store.creators(&ann, None, 9).await.unwrap()), expected);
+    let mut session = store.session(&ann).await.unwrap().creators;
+    session.sort_by(|a, b| a.0.cmp(&b.0));
+    let names: Vec<&str> = session.iter().map(|(creator, _)| creator.as_str()).collect();
+    assert_eq!(names, ["a", "b"]);
+    assert_eq!(session[0].1.relation(), Some((Follow, instant(5))));
+    assert_eq!(session[1].1.blocked, Some(instant(6)));
+    assert!(store.erase_user(&ann).await.unwrap());
+    assert!(store.creators(&ann, None, 9).await.unwrap().is_empty());
+    assert!(store.session(&ann).await.unwrap().creators.is_empty());
+    assert_eq!(store.creators(&bob, None, 9).await.unwrap().len(), 1);
+}
+
+/// Page after page, each creator once, the newest first.
+pub async fn creators_come_in_pages_newest_first<S: Subject<Port: FeatureStore>>(subject: &S) {
+    let store = subject.open().await;
+    let ann = user("ann");
+    let name = |n: u64| format!("c{}", n * 7 % 25);
+    // Two of each time.
+    let creators =
+        (0..25).map(|n| Said { at: instant(n / 2), event: None, ..said(&ann, &name(n), What::Follow, n) }).collect();
+    store.write(Batch { creators, ..Batch::default() }).await.unwrap();
+    let (mut all, mut before) = (Vec::new(), None);
+    loop {
+        let page = store.creators(&ann, before.as_ref(), 10).await.unwrap();
+        assert!(page.len() <= 10);
+        let Some(last) = page.last() else { break };
+        before = Some((last.since, last.creator.clone()));
+        all.extend(page);
+    }
+    assert!(all.is_sorted_by(|a, b| (b.since, &a.creator) < (a.since, &b.creator)), "{all:?}");
+    let mut names: Vec<_> = all.into_iter().map(|related| related.creator).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), 25);
 }
 
 /// A person is new until a profile or an event is there.
@@ -293,6 +373,15 @@ fn impression(person: &UserId, n: u64) -> Impression {
     Impression { user: person.clone(), at: instant(n), feed, record: vec![n as u8; 20] }
 }
 
+fn said(person: &UserId, creator: &str, what: What, n: u64) -> Said {
+    let event = Some(event(person, n).id);
+    Said { user: person.clone(), creator: CreatorId::new(creator).unwrap(), what, at: instant(n), event }
+}
+
+fn stands(creators: &[Related]) -> Vec<(&str, Relation, Timestamp)> {
+    creators.iter().map(|related| (related.creator.as_str(), related.relation, related.since)).collect()
+}
+
 /// Some of everything that a batch holds.
 fn everything(person: &UserId) -> Batch {
     Batch {
@@ -306,6 +395,7 @@ fn everything(person: &UserId) -> Batch {
         ],
         order: Some(3),
         impressions: vec![impression(person, 1), impression(person, 2)],
+        creators: vec![said(person, "c1", What::Follow, 3)],
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     admission::{Admission, Admitted},
 };
 use crate::{
-    ports::store::{Activity, Batch, StoreError},
+    ports::store::{Activity, Batch, StoreError, creators::Said},
     services::supervisor::{Context, ServiceError},
     sessions::{AppliedEvents, SessionError, state::Applied},
     tallies,
@@ -160,6 +160,8 @@ impl Worker {
         for (order, (each, applied, _)) in (first_order..).zip(done) {
             unsettled.tags.push(each.tag);
             unsettled.events.push(each.event.id.clone());
+            let creator = catalogue.creators().name(each.incoming.entry.creator);
+            batch.creators.extend(Said::by(&each.event, creator));
             batch.activity.push(Activity {
                 event: each.event,
                 seq: applied.seq,

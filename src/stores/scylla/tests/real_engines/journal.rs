@@ -6,11 +6,12 @@ use foryou_actors::{
     ports::{
         cluster::Cluster,
         contract::{event, instant, user},
+        store::creators::{Change, Newest, Said, Standing, What},
     },
     sessions::state::Outcomes,
     statistics::Expected,
 };
-use foryou_schemas::FeedId;
+use foryou_schemas::{CreatorId, FeedId};
 
 use super::*;
 use crate::stores::scylla::{entry::Entry, journal::KEPT};
@@ -18,6 +19,17 @@ use crate::stores::scylla::{entry::Entry, journal::KEPT};
 fn activity(person: &UserId, seq: u64) -> Activity {
     let (gained, lost, expected) = (Outcomes::VIEW, Outcomes::NONE, Expected::default());
     Activity { event: event(person, seq), seq, order: seq, gained, lost, expected }
+}
+
+/// Of one creator after the other, and taken back now and then.
+fn said(person: &UserId, n: u64) -> Said {
+    Said {
+        user: person.clone(),
+        creator: CreatorId::new(format!("c{}", n % 5)).unwrap(),
+        what: if n.is_multiple_of(3) { What::Unfollow } else { What::Follow },
+        at: instant(n),
+        event: Some(event(person, n).id),
+    }
 }
 
 /// Some of everything, with the events of these numbers.
@@ -31,6 +43,7 @@ fn batch(person: &UserId, numbers: std::ops::RangeInclusive<u64>) -> Batch {
     };
     Batch {
         impressions: numbers.clone().map(impression).collect(),
+        creators: numbers.clone().map(|n| said(person, n)).collect(),
         activity: numbers.map(|seq| activity(person, seq)).collect(),
         snapshots: vec![(person.clone(), last, last.to_be_bytes().to_vec())],
         tallies: vec![(TallyKey::All, last.to_be_bytes().to_vec()), (TallyKey::Band(3), b"band".to_vec())],
@@ -43,6 +56,13 @@ async fn assert_whole(store: &ScyllaStore, owner: &ScyllaStore, person: &UserId,
     let mut events = store.history(person, usize::MAX).await.unwrap();
     events.reverse();
     assert_eq!(events, (1..=last).map(|seq| activity(person, seq)).collect::<Vec<_>>());
+    let mut standings: HashMap<CreatorId, Change> = HashMap::new();
+    (1..=last)
+        .map(|n| said(person, n))
+        .for_each(|said| standings.entry(said.creator).or_default().add(said.what, said.at));
+    let mut newest = Newest::new(None, usize::MAX);
+    standings.into_iter().for_each(|(creator, change)| newest.add(creator, change.apply(Standing::default())));
+    assert_eq!(store.creators(person, None, usize::MAX).await.unwrap(), newest.list());
     let session = store.session(person).await.unwrap();
     assert_eq!((session.snapshot, session.tail), (Some(last.to_be_bytes().to_vec()), Vec::new()));
     let ids: Vec<_> = (1..=last + 1).map(|seq| event(person, seq).id).collect();

@@ -1,0 +1,77 @@
+//! `GET /v1/users/{id}/creators`: whom a person follows and blocks, newest first, page by page.
+
+use std::time::Duration;
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
+use foryou_actors::ports::store::creators::{Before, Related, Relation};
+use foryou_schemas::{CreatorId, Timestamp, UserId};
+use serde::Serialize;
+
+use super::{
+    around::json,
+    forward::elsewhere,
+    history::PATIENCE,
+    input::{Query, id},
+    patience::patiently,
+};
+use crate::{app::App, error::Problem};
+
+#[derive(Serialize)]
+struct Creators {
+    creators: Vec<Row>,
+    /// Where the next page begins; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Row {
+    creator: CreatorId,
+    relation: Relation,
+    since: Timestamp,
+}
+
+/// The creators with whom the person has to do; `before` is the `next` of the page before.
+pub async fn get(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let user = id(&request, UserId::new)?;
+    let mut query = Query::of(&request);
+    let limit = query.limit();
+    let before = query.take("before", place);
+    query.finish()?;
+    if elsewhere(&request).is_none() {
+        written(&app, &user).await?;
+    }
+    // One more tells whether there is a next page.
+    let mut related = patiently(app.store.creators(&user, before.as_ref(), limit + 1)).await?;
+    if related.is_empty() && patiently(app.store.user(&user)).await?.is_none() {
+        return Err(Problem::unknown("user", &user));
+    }
+    let more = related.len() > limit;
+    related.truncate(limit);
+    let next = related.last().filter(|_| more).map(|last| format!("{}.{}", last.since.millis(), last.creator.as_str()));
+    let row = |Related { creator, relation, since }| Row { creator, relation, since };
+    json(StatusCode::OK, &Creators { creators: related.into_iter().map(row).collect(), next })
+}
+
+/// Waits for what a feed may have shown already. A session from before there was a table of creators has its own written as it wakes.
+async fn written(app: &App, user: &UserId) -> Result<(), Problem> {
+    let written = async {
+        let _known_by_the_store_or_not = app.sessions.view(user).await;
+        let tickets = app.writer.tickets();
+        tickets.reached(tickets.drawn()).await;
+        app.writer.flush().await
+    };
+    let behind = || Problem::overloaded("The feature store is behind", Duration::from_secs(1));
+    match tokio::time::timeout(PATIENCE, written).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(behind()),
+    }
+}
+
+fn place(text: &str) -> Result<Before, String> {
+    let read = || {
+        let (since, creator) = text.split_once('.')?;
+        Some((Timestamp::from_millis(since.parse().ok()?)?, CreatorId::new(creator).ok()?))
+    };
+    read().ok_or_else(|| format!("must be the `next` of the page before, not {text:?}"))
+}
