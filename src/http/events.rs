@@ -134,7 +134,7 @@ async fn accept(app: &App, elements: Vec<Result<Parsed, Outcome>>) -> Result<Vec
             Ok(parsed) => results.push(Outcome::of(parsed.event.id.as_str(), Status::Duplicate)),
         }
     }
-    let named: Vec<_> = fresh.iter().filter(|(_, p)| p.named).map(|(_, p)| p.event.id.clone()).collect();
+    let named: Vec<_> = fresh.iter().filter(|(_, p)| p.named).map(|(_, p)| &p.event).collect();
     if !named.is_empty() {
         let mut known = known(app, &named).await?.into_iter();
         fresh.retain(|(result, parsed)| {
@@ -162,14 +162,14 @@ const ASKED_WITHIN: Duration = Duration::from_millis(200);
 
 /// Which of these events were applied before, as far as the store can tell now. Where it cannot, they count as new: the bus takes
 /// them, and ingest, which waits for the store, applies none twice.
-async fn known(app: &App, ids: &[EventId]) -> Result<Vec<bool>, Problem> {
-    let reason = match tokio::time::timeout(ASKED_WITHIN, app.store.known_events(ids)).await {
+async fn known(app: &App, events: &[&Event]) -> Result<Vec<bool>, Problem> {
+    let reason = match tokio::time::timeout(ASKED_WITHIN, app.ingest.known(events)).await {
         Ok(Ok(known)) => return Ok(known),
         Ok(Err(error @ StoreError::Corrupt(_))) => return Err(error.into()),
         Ok(Err(error)) => error.to_string(),
         Err(late) => late.to_string(),
     };
-    tracing::debug!(reason, events = ids.len(), "accepted without a look at the store");
-    app.unchecked.inc_by(ids.len() as u64);
-    Ok(vec![false; ids.len()])
+    tracing::debug!(reason, events = events.len(), "accepted without a look at the store");
+    app.unchecked.inc_by(events.len() as u64);
+    Ok(vec![false; events.len()])
 }

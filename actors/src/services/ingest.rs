@@ -8,6 +8,7 @@
 mod admission;
 mod apply;
 mod hands;
+mod vouchers;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -19,13 +20,13 @@ use std::{
 };
 
 use async_trait::async_trait;
-use foryou_schemas::{EventId, Timestamp, UserId};
+use foryou_schemas::{Event, EventId, Timestamp, UserId};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use self::admission::Admission;
+use self::{admission::Admission, vouchers::Vouchers};
 use super::{
-    membership::Membership,
+    membership::{Home, Membership},
     subscriptions::Subscriptions,
     supervisor::{Context, Service, ServiceError, ServiceSpec},
     writer::FeatureWriter,
@@ -34,7 +35,7 @@ use crate::{
     live::Live,
     ports::{
         bus::{BusError, Delivery, EventBus, Partitions, Subscription},
-        store::FeatureStore,
+        store::{FeatureStore, StoreError},
     },
     sessions::Sessions,
     tallies,
@@ -107,9 +108,13 @@ struct Counters {
     quarantined: AtomicU64,
 }
 
-/// The handle: what ingest did so far.
+/// The handle: what ingest did so far, and which events are known.
 #[derive(Clone)]
-pub struct Ingest(Arc<Shared>);
+pub struct Ingest {
+    shared: Arc<Shared>,
+    store: Arc<dyn FeatureStore>,
+    membership: Membership,
+}
 
 /// What outlives an incarnation.
 #[derive(Default)]
@@ -117,13 +122,14 @@ struct Shared {
     counters: Counters,
     /// Whose sessions are applying events that the writer does not have yet.
     unwritten: Mutex<Vec<UserId>>,
+    vouchers: Vouchers,
 }
 
 impl Ingest {
     /// The handle, and the service to be supervised. It must start after the feature writer.
     pub fn new(settings: IngestSettings, parts: IngestParts) -> (Self, ServiceSpec) {
-        let handle = Self(Arc::default());
-        let shared = handle.0.clone();
+        let shared = Arc::<Shared>::default();
+        let handle = Self { shared: shared.clone(), store: parts.store.clone(), membership: parts.membership.clone() };
         let spec = ServiceSpec::new("ingest", move || Worker {
             settings,
             parts: parts.clone(),
@@ -140,13 +146,25 @@ impl Ingest {
 
     /// Figures as of now.
     pub fn stats(&self) -> IngestStats {
-        let counters = &self.0.counters;
+        let counters = &self.shared.counters;
         IngestStats {
             applied: counters.applied.load(Relaxed),
             duplicates: counters.duplicates.load(Relaxed),
             deferred: counters.deferred.load(Relaxed),
             quarantined: counters.quarantined.load(Relaxed),
         }
+    }
+
+    /// Which of these events, about to be published by this node, the store has, in their order. Ingest does not ask again about
+    /// those of this node's own people.
+    pub async fn known(&self, events: &[&Event]) -> Result<Vec<bool>, StoreError> {
+        let ours = events.iter().filter(|event| self.membership.home(&event.user) == Home::Here);
+        let asking = self.shared.vouchers.ask(ours.map(|event| &event.id));
+        let ids: Vec<EventId> = events.iter().map(|event| event.id.clone()).collect();
+        let known = self.store.known_events(&ids).await?;
+        let have: HashSet<_> = ids.iter().zip(&known).filter_map(|(id, known)| known.then_some(id)).collect();
+        asking.answered(|id| !have.contains(id));
+        Ok(known)
     }
 }
 
@@ -231,6 +249,7 @@ impl Worker {
             self.parts.writer.resume();
         }
         self.parts.writer.flush().await?;
+        self.shared.vouchers.void();
         let ahead = std::mem::take(&mut *self.shared.unwritten.lock());
         self.parts.sessions.discard(ahead).await;
         self.parts.writer.tickets().complete_all();
@@ -305,6 +324,7 @@ impl Worker {
         let settled = self.unsettled.partition_point(|each| each.ticket <= durable);
         for each in self.unsettled.drain(..settled) {
             tags.extend(each.tags);
+            self.shared.vouchers.forget(&each.events);
             each.events.iter().for_each(|event| {
                 self.in_flight.remove(event);
             });

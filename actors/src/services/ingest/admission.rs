@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use foryou_schemas::{Event, EventId, Timestamp};
 
+use super::vouchers::Vouchers;
 use crate::{
     live::Live,
     ports::{
@@ -19,6 +20,8 @@ pub(super) struct Admitted {
     pub redelivered: u32,
     pub event: Event,
     pub incoming: Incoming,
+    /// Whether the store is known not to have it.
+    pub is_new: bool,
 }
 
 /// A batch of deliveries, sorted out. Each tag is in one list.
@@ -67,6 +70,7 @@ impl Admission {
                     redelivered: delivery.redelivered,
                     event,
                     incoming,
+                    is_new: false,
                 }),
                 None if delivery.redelivered < retries => admission.again.push(delivery.tag),
                 None => {
@@ -79,10 +83,12 @@ impl Admission {
         admission
     }
 
-    /// Takes out what comes twice: within the batch, among the events `in_flight`, or known to the store.
+    /// Takes out what comes twice: within the batch, among the events `in_flight`, or known to the store, which is asked about
+    /// what has no voucher.
     pub(super) async fn dedupe(
         &mut self,
         in_flight: &HashSet<EventId>,
+        vouchers: &Vouchers,
         store: &dyn FeatureStore,
     ) -> Result<(), StoreError> {
         let mut met = HashSet::new();
@@ -94,13 +100,18 @@ impl Admission {
             }
             fresh
         });
-        if self.admitted.is_empty() {
+        // Looked at for every delivery: none may leave its voucher to the next.
+        self.admitted
+            .iter_mut()
+            .for_each(|each| each.is_new |= vouchers.redeem(&each.event.id) && each.redelivered == 0);
+        let asked: Vec<EventId> =
+            self.admitted.iter().filter(|each| !each.is_new).map(|each| each.event.id.clone()).collect();
+        if asked.is_empty() {
             return Ok(());
         }
-        let ids: Vec<EventId> = self.admitted.iter().map(|each| each.event.id.clone()).collect();
-        let mut known = store.known_events(&ids).await?.into_iter();
+        let mut known = store.known_events(&asked).await?.into_iter();
         self.admitted.retain(|each| {
-            let known = known.next().unwrap_or(false);
+            let known = !each.is_new && known.next().unwrap_or(false);
             if known {
                 duplicates.push(each.tag);
             }

@@ -53,6 +53,7 @@ impl Worker {
             self.leaving.remove(partition);
             parts.membership.release(partition);
         }
+        self.shared.vouchers.void();
         Ok(())
     }
 }

@@ -1,0 +1,139 @@
+//! What this node's edge learnt from the store, so that ingest need not ask again.
+//!
+//! The edge asks which events are known in order to answer `duplicate`; ingest asks once more, because only it can tell for
+//! sure. Where one node does both, the second question is a round to the store for an answer that is at hand. A voucher says: the
+//! store did not have this event after this node began to hold its person's partition, and nothing delivered it since. As a
+//! partition's holder is the only one who writes events of its people, and forgets the voucher with the first delivery, the
+//! event is still new. A voucher is void as soon as the partition changes hands.
+
+use std::collections::HashMap;
+
+use foryou_schemas::EventId;
+use parking_lot::Mutex;
+
+/// The most ids that are under way between edge and ingest. Beyond it all are forgotten, those that were never published among
+/// them; then ingest asks the store.
+const KEPT: usize = 65_536;
+
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    /// The store is being asked.
+    Asked,
+    /// The store did not have it.
+    Unknown,
+}
+
+/// Ids that are on their way from the edge to ingest.
+#[derive(Default)]
+pub(super) struct Vouchers(Mutex<HashMap<EventId, State>>);
+
+impl Vouchers {
+    /// Before the store is asked about these.
+    pub(super) fn ask<'a>(&self, ids: impl Iterator<Item = &'a EventId>) -> Asking<'_> {
+        let asked: Vec<_> = ids.cloned().collect();
+        let mut kept = self.0.lock();
+        if kept.len() + asked.len() > KEPT {
+            kept.clear();
+        }
+        kept.extend(asked.iter().map(|id| (id.clone(), State::Asked)));
+        Asking { vouchers: self, asked }
+    }
+
+    /// Whether the first delivery of an event needs no look at the store. Every delivery uses its voucher up.
+    pub(super) fn redeem(&self, id: &EventId) -> bool {
+        self.0.lock().remove(id) == Some(State::Unknown)
+    }
+
+    /// These are durable now.
+    pub(super) fn forget(&self, ids: &[EventId]) {
+        let mut kept = self.0.lock();
+        ids.iter().for_each(|id| _ = kept.remove(id));
+    }
+
+    /// What this node holds has changed.
+    pub(super) fn void(&self) {
+        self.0.lock().clear();
+    }
+}
+
+/// A question to the store. Dropped without an answer, it leaves nothing behind.
+pub(super) struct Asking<'a> {
+    vouchers: &'a Vouchers,
+    asked: Vec<EventId>,
+}
+
+impl Asking<'_> {
+    /// What the store answered. An id that was delivered or forgotten meanwhile gets no voucher.
+    pub(super) fn answered(mut self, is_unknown: impl Fn(&EventId) -> bool) {
+        let mut kept = self.vouchers.0.lock();
+        for id in std::mem::take(&mut self.asked) {
+            let asked = kept.get_mut(&id).filter(|state| **state == State::Asked);
+            match asked {
+                Some(state) if is_unknown(&id) => *state = State::Unknown,
+                Some(_) => _ = kept.remove(&id),
+                None => {}
+            }
+        }
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        let mut kept = self.vouchers.0.lock();
+        for id in &self.asked {
+            if kept.get(id) == Some(&State::Asked) {
+                kept.remove(id);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> EventId {
+        EventId::new(text).unwrap()
+    }
+
+    #[test]
+    fn a_voucher_is_good_once() {
+        let (vouchers, e) = (Vouchers::default(), id("e"));
+        assert!(!vouchers.redeem(&e));
+        vouchers.ask([&e].into_iter()).answered(|_| true);
+        assert!(vouchers.redeem(&e) && !vouchers.redeem(&e));
+        vouchers.ask([&e].into_iter()).answered(|_| false);
+        assert!(!vouchers.redeem(&e));
+    }
+
+    #[test]
+    fn what_was_delivered_stored_or_handed_over_while_the_store_was_asked_is_not_vouched_for() {
+        let (vouchers, e) = (Vouchers::default(), id("e"));
+        let meanwhile: [&dyn Fn(); 3] =
+            [&|| _ = vouchers.redeem(&e), &|| vouchers.forget(std::slice::from_ref(&e)), &|| vouchers.void()];
+        for happens in meanwhile {
+            let asking = vouchers.ask([&e].into_iter());
+            happens();
+            asking.answered(|_| true);
+            assert!(!vouchers.redeem(&e));
+        }
+        for happens in meanwhile {
+            vouchers.ask([&e].into_iter()).answered(|_| true);
+            happens();
+            assert!(!vouchers.redeem(&e));
+        }
+    }
+
+    #[test]
+    fn a_question_without_an_answer_leaves_nothing_and_what_is_kept_has_a_bound() {
+        let vouchers = Vouchers::default();
+        drop(vouchers.ask([&id("e")].into_iter()));
+        assert!(vouchers.0.lock().is_empty());
+        let many: Vec<_> = (0..KEPT).map(|n| id(&n.to_string())).collect();
+        vouchers.ask(many.iter()).answered(|_| true);
+        assert_eq!(vouchers.0.lock().len(), KEPT);
+        vouchers.ask([&id("e")].into_iter()).answered(|_| true);
+        assert_eq!(vouchers.0.lock().len(), 1);
+        assert!(vouchers.redeem(&id("e")));
+    }
+}
