@@ -35,7 +35,7 @@ use crate::{
     exchange,
     feed::{Feeds, counts::Counts, pipeline::Pipeline, trends::Popular},
     http::{self, Claims, EventCounts, console, feed_socket::Sockets},
-    models::{IndexKeeper, Loading, Models, ReleaseLoader, Releases},
+    models::{IndexKeeper, Loading, Models, ReleaseLoader, Releases, shelf::Shelf},
     stores::timed::{StoreCounts, TimedStore},
     telemetry::{EngineFigures, Freshness, Gauges, Metrics, Objective, Observatory},
     tls::{self, Certificate},
@@ -87,8 +87,8 @@ pub struct App {
     pub ingest: Ingest,
     /// Events that could never be applied; none where they stay in RabbitMQ.
     pub quarantine: Option<Arc<dyn Quarantine>>,
-    /// The folder of model releases.
-    pub releases: Releases,
+    /// All model releases, and which is active.
+    pub shelf: Arc<dyn Shelf>,
     /// How the feature store answers.
     pub store_counts: Arc<StoreCounts>,
     /// What has to be asked for now and then.
@@ -135,7 +135,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 impl Application {
     /// Starts everything on engines that are open. `listener` is bound and takes connections from now on.
     pub async fn start_on(config: Config, listener: TcpListener, engines: Engines) -> anyhow::Result<Self> {
-        let Engines { store, bus, access, audit, quarantine, cluster, feed, membership, mut services } = engines;
+        let Engines { store, bus, access, audit, quarantine, shelf, cluster, feed, membership, mut services } = engines;
         let (clock, ids, metrics) = (Clock::system(), Ids::unique(), Arc::new(Metrics::default()));
         let ip = listener.local_addr()?.ip();
         // First: what is refused should not have touched anything.
@@ -196,7 +196,7 @@ impl Application {
             ingest_service,
             popular.spec(live.clone(), config.feed.exploration.clone(), clock.clone()),
             ReleaseLoader::spec(
-                releases.clone(),
+                releases,
                 models.clone(),
                 live.clone(),
                 subscriptions.clone(),
@@ -268,7 +268,7 @@ impl Application {
             membership,
             ingest,
             quarantine,
-            releases,
+            shelf,
             store_counts,
             gauges: Gauges::default(),
             objective,

@@ -6,9 +6,9 @@ use clap::{Parser, Subcommand};
 use foryou_actors::ports::store::FeatureStore;
 
 use crate::{
-    config::Config,
+    config::{Config, StoreKind},
     engines,
-    models::{ModelError, runtime},
+    models::{ModelError, runtime, shelf::Shelf},
     telemetry,
 };
 
@@ -93,6 +93,28 @@ impl Context {
         tokio::runtime::Runtime::new()?.block_on(async {
             let store = engines::open_store(&self.config).await?;
             work(store.as_ref()).await
+        })
+    }
+
+    /// Does work on the releases: where nodes share a store, those of all of them.
+    pub fn on_shelf<T>(&self, work: impl AsyncFnOnce(&dyn Shelf) -> anyhow::Result<T>) -> anyhow::Result<T> {
+        tokio::runtime::Runtime::new()?.block_on(async {
+            let shelf = engines::open_shelf(&self.config).await?;
+            work(shelf.as_ref()).await
+        })
+    }
+
+    /// Brings the active release, and the one that is named, to this machine's folder, where they lie in a store that nodes share.
+    pub fn bring_release(&self, name: Option<&str>) -> anyhow::Result<()> {
+        if self.config.store.kind == StoreKind::Embedded {
+            return Ok(());
+        }
+        self.on_shelf(async |shelf| {
+            shelf.sync().await?;
+            if let Some(name) = name {
+                shelf.fetch(name).await?;
+            }
+            Ok(())
         })
     }
 

@@ -22,6 +22,10 @@ use crate::{
         rabbitmq::RabbitBus,
     },
     config::{BusKind, Config, StoreKind},
+    models::{
+        Releases,
+        shelf::{FolderShelf, ReleaseSync, SharedShelf, Shelf},
+    },
     quarantine::SharedQuarantine,
     stores::{
         embedded::EmbeddedStore,
@@ -42,6 +46,8 @@ pub struct Engines {
     pub audit: Arc<dyn AuditLog>,
     /// Events that could never be applied; none where they stay in RabbitMQ, since the store is not one that nodes share.
     pub quarantine: Option<Arc<dyn Quarantine>>,
+    /// All model releases, and which is active.
+    pub shelf: Arc<dyn Shelf>,
     /// The list of nodes, where the store is one that nodes share.
     pub cluster: Option<Arc<dyn Cluster>>,
     /// Changes of the catalogue, where the bus is one that nodes share.
@@ -56,6 +62,7 @@ impl Engines {
     /// Opens what the configuration names, for a server that listens at `bound`.
     pub async fn open(config: &Config, bound: SocketAddr) -> anyhow::Result<Self> {
         let Opened { store, cluster, access, audit, shared } = open_all(config, &config.node_name()).await?;
+        let shelf = shelf(config, shared.clone());
         let (bus, feed, quarantine, filling) = open_bus(config).await?.parts(config, shared);
         let (membership, mut services) = match &cluster {
             Some(cluster) if feed.is_some() => {
@@ -72,7 +79,10 @@ impl Engines {
             }
         };
         services.extend(filling);
-        Ok(Self { store, bus, access, audit, quarantine, cluster, feed, membership, services })
+        if config.store.kind == StoreKind::Scylla {
+            services.push(ReleaseSync::spec(shelf.clone()));
+        }
+        Ok(Self { store, bus, access, audit, quarantine, shelf, cluster, feed, membership, services })
     }
 }
 
@@ -121,6 +131,22 @@ pub async fn open_cluster(config: &Config) -> anyhow::Result<Option<Arc<dyn Clus
     match config.store.kind {
         StoreKind::Embedded => Ok(None),
         StoreKind::Scylla => Ok(open_all(config, OFFLINE).await?.cluster),
+    }
+}
+
+/// Opens where releases are, for a command: beside a server that runs, too.
+pub async fn open_shelf(config: &Config) -> anyhow::Result<Arc<dyn Shelf>> {
+    Ok(match config.store.kind {
+        StoreKind::Embedded => shelf(config, None),
+        StoreKind::Scylla => shelf(config, open_all(config, OFFLINE).await?.shared),
+    })
+}
+
+fn shelf(config: &Config, shared: Option<Arc<ScyllaStore>>) -> Arc<dyn Shelf> {
+    let (releases, keep) = (Releases::new(&config.data.dir), config.models.keep.count());
+    match shared {
+        Some(store) => Arc::new(SharedShelf::new(store, releases, keep)),
+        None => Arc::new(FolderShelf::new(releases, keep)),
     }
 }
 

@@ -20,6 +20,7 @@ mod releases;
 pub mod runtime;
 mod serving;
 mod sessions;
+pub mod shelf;
 mod vector_table;
 mod writer;
 

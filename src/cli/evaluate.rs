@@ -30,6 +30,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     context.load_onnxruntime()?;
+    context.bring_release(args.release.as_deref())?;
     let settings = Settings {
         release: args.release,
         until: args.until,

@@ -61,6 +61,7 @@ const AT_ONCE: usize = 64;
 pub fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     let users = read(&args.users)?;
     context.load_onnxruntime()?;
+    context.bring_release(None)?;
     let config = &context.config;
     let settings = OfflineSettings {
         feed: config.feed.clone(),

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Context, metrics};
-use crate::models::{Manifest, Releases, Summary};
+use crate::models::{Manifest, ModelError, Releases, Summary, shelf::Shelf};
 
 /// What to do with releases.
 #[derive(Debug, Clone, Subcommand)]
@@ -42,36 +42,47 @@ struct Shown {
 
 /// Runs the command.
 pub fn run(action: Action, context: &Context) -> anyhow::Result<()> {
-    let releases = Releases::new(&context.config.data.dir);
-    let or_live = |release: Option<String>| match release {
-        Some(release) => anyhow::Ok(release),
-        None => releases.active()?.context("no release is live; make one with `foryou train`"),
-    };
     match action {
         Action::List => {
-            let list = releases.list()?;
+            let list = context.on_shelf(async |shelf| Ok(shelf.list().await?))?;
+            let list: Vec<Summary> = list.into_iter().map(|shelved| shelved.summary).collect();
             context.print(&json!({"releases": list}), || list_text(&list))
         }
         Action::Show { release } => {
-            let release = or_live(release)?;
-            let Summary { active, metrics, .. } = releases.show(&release)?;
-            let shown = Shown { active, manifest: releases.manifest(&release)?, metrics };
+            let shelved = context.on_shelf(async |shelf| {
+                let release = or_live(shelf, release).await?;
+                let found = shelf.list().await?.into_iter().find(|shelved| shelved.summary.id == release);
+                Ok(found.ok_or(ModelError::Unknown(release))?)
+            })?;
+            let Summary { active, metrics, .. } = shelved.summary;
+            let shown = Shown { active, manifest: shelved.manifest, metrics };
             context.print(&shown, || shown_text(&shown))
         }
         Action::Activate { release } => {
-            releases.activate(&release)?;
+            context.on_shelf(async |shelf| Ok(shelf.activate(&release).await?))?;
             context.print(&json!({"release": release}), || format!("release {release} is live"))
         }
         Action::Rollback => {
-            let release = releases.rollback()?;
+            let release = context.on_shelf(async |shelf| Ok(shelf.rollback().await?))?;
             context.print(&json!({"release": release}), || format!("release {release} is live again"))
         }
         Action::Check { release } => {
-            let release = or_live(release)?;
             context.load_onnxruntime()?;
-            releases.check(&release)?;
+            let release = context.on_shelf(async |shelf| {
+                let release = or_live(shelf, release).await?;
+                shelf.fetch(&release).await?;
+                Ok(release)
+            })?;
+            Releases::new(&context.config.data.dir).check(&release)?;
             context.print(&json!({"release": release, "sound": true}), || format!("release {release} is sound"))
         }
+    }
+}
+
+async fn or_live(shelf: &dyn Shelf, release: Option<String>) -> anyhow::Result<String> {
+    match release {
+        Some(release) => Ok(release),
+        None => shelf.history().await?.into_iter().next().context("no release is live; make one with `foryou train`"),
     }
 }
 

@@ -28,6 +28,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: Args, context: &Context) -> anyhow::Result<()> {
     context.load_onnxruntime()?;
+    context.bring_release(args.release.as_deref())?;
     let predictions = args.predictions.display().to_string();
     let settings = Settings {
         files: args.files,

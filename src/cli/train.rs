@@ -36,10 +36,19 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<()> {
         threads: threads(on.count()),
         seed: seed.get().into(),
         rows: args.rows,
+        // For all nodes, where there are several.
+        activate: false,
         ..Settings::default()
     };
     let data = &context.config.data.dir;
     let report = context.on_store(async |store| train::run(store, data, args.until, settings, Cancel::new()).await)?;
+    context.on_shelf(async |shelf| {
+        shelf.activate(&report.release).await?;
+        for release in shelf.prune().await? {
+            tracing::info!(release, "an old release is gone; models.keep says how many are kept");
+        }
+        Ok(())
+    })?;
     context.print(&report, || {
         let train::Report { release, seconds, metrics: judged } = &report;
         let retrieval = metrics::table("retrieval", &judged["retrieval"], metrics::RETRIEVAL);

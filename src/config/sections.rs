@@ -262,11 +262,18 @@ impl Default for Sessions {
 }
 
 /// The models of a release.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "foryou.toml says it")]
 pub struct Models {
     pub onnxruntime: PathBuf,
     pub ranker: RankerEngine,
+    pub keep: Whole<2, 10_000>,
+}
+
+impl Default for Models {
+    fn default() -> Self {
+        Self { onnxruntime: PathBuf::new(), ranker: RankerEngine::default(), keep: const { Whole::new(10) } }
+    }
 }
 
 impl Models {

@@ -39,6 +39,9 @@ pub enum ModelError {
     /// There is nothing to roll back to.
     #[error("no other release was live before; `foryou release activate` makes any of `foryou release list` live")]
     NoneBefore,
+    /// Where releases are kept cannot be reached now.
+    #[error("the releases cannot be reached: {0}")]
+    Away(String),
     /// A model failed on an input.
     #[error("the {model} model failed: {reason}")]
     Inference {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{Manifest, ModelError, Release, files};
 
 /// How many activations are remembered for rollback.
-const HISTORY: usize = 20;
+pub(super) const HISTORY: usize = 20;
 
 /// `DATA/releases`.
 #[derive(Debug, Clone)]
@@ -124,12 +124,45 @@ impl Releases {
         Release::load(&self.path(id)?, 1).map(drop)
     }
 
+    /// Removes a release; one that is not there is no error. The caller sees to it that it does not serve.
+    pub fn remove(&self, id: &str) -> Result<(), ModelError> {
+        let Ok(path) = self.path(id) else { return Ok(()) };
+        // Out of sight at once: one that is half gone is none.
+        let gone = self.root.join(format!(".{id}.gone"));
+        match fs::rename(&path, &gone) {
+            // Somebody else was faster.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            renamed => renamed.map_err(ModelError::io(&path))?,
+        }
+        fs::remove_dir_all(&gone).map_err(ModelError::io(&gone))
+    }
+
+    /// An empty folder, out of sight, for a release that comes from elsewhere.
+    pub(super) fn aside(&self, id: &str) -> Result<PathBuf, ModelError> {
+        let aside = self.root.join(format!(".{id}.{}.tmp", std::process::id()));
+        if aside.exists() {
+            fs::remove_dir_all(&aside).map_err(ModelError::io(&aside))?;
+        }
+        fs::create_dir_all(&aside).map_err(ModelError::io(&aside))?;
+        Ok(aside)
+    }
+
+    /// Takes a folder from [`Releases::aside`] in, which is whole now.
+    pub(super) fn take_in(&self, aside: &Path, id: &str) -> Result<PathBuf, ModelError> {
+        self.remove(id)?;
+        let path = self.root.join(id);
+        fs::rename(aside, &path).map_err(ModelError::io(&path))?;
+        files::sync_folder(&self.root)?;
+        Ok(path)
+    }
+
     /// `active`: the active id on the first line, those before it on the next.
     pub(super) fn active_file(&self) -> PathBuf {
         self.root.join("active")
     }
 
-    fn history(&self) -> Result<Vec<String>, ModelError> {
+    /// The active release's id, and before it those that were active earlier, the latest first.
+    pub fn history(&self) -> Result<Vec<String>, ModelError> {
         match fs::read_to_string(self.active_file()) {
             Ok(text) => Ok(text.lines().map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect()),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -137,7 +170,7 @@ impl Releases {
         }
     }
 
-    fn write_history(&self, history: &[String]) -> Result<(), ModelError> {
+    pub(super) fn write_history(&self, history: &[String]) -> Result<(), ModelError> {
         let lines: Vec<&str> = history.iter().take(HISTORY).map(String::as_str).collect();
         files::write_atomically(&self.active_file(), format!("{}\n", lines.join("\n")).as_bytes())
     }

@@ -18,6 +18,7 @@ mod migrations;
 mod noted;
 mod people;
 mod quarantine;
+mod releases;
 mod scans;
 mod statements;
 mod tls;
@@ -48,6 +49,7 @@ pub use self::{
     access::ScyllaAudit,
     migrations::{Migrated, migrate},
     quarantine::Aside,
+    releases::ReleaseRow,
 };
 use self::{
     clock::Clock,

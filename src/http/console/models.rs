@@ -10,55 +10,46 @@ use crate::{
     app::App,
     error::Problem,
     http::{around::json, input::id},
-    models::{ModelError, Releases, recall},
+    models::{ModelError, recall, shelf::Shelved},
     training::runs,
 };
 
-/// Work on the folder of releases, away from the async threads.
-async fn on_releases<T: Send + 'static>(
-    app: &App,
-    work: impl FnOnce(&Releases) -> Result<T, ModelError> + Send + 'static,
-) -> Result<T, Problem> {
-    let releases = app.releases.clone();
-    let done = tokio::task::spawn_blocking(move || work(&releases)).await.map_err(Problem::internal)?;
-    done.map_err(|error| match error {
+fn problem(error: ModelError) -> Problem {
+    match error {
         ModelError::Unknown(id) => Problem::unknown("release", id),
         ModelError::NoneBefore | ModelError::NoneActive | ModelError::Refused { .. } => Problem::conflict(error),
+        ModelError::Away(_) => Problem::away("The releases cannot be reached now", error),
         error => Problem::internal(error),
-    })
+    }
 }
 
 /// `GET /admin/api/releases`.
 pub async fn releases(app: Data<App>) -> Result<HttpResponse, Problem> {
-    let list = on_releases(&app, |releases| {
-        let described = releases.list()?.into_iter().map(|summary| {
-            let manifest = releases.manifest(&summary.id).ok();
-            let bytes = manifest.as_ref().map(|m| m.files.values().map(|file| file.bytes).sum::<u64>());
-            json!({
-                "summary": summary, "bytes": bytes,
-                "heads": manifest.as_ref().map(|m| m.heads.clone()),
-                "features": manifest.as_ref().map(|m| m.feature_count),
-                "vector_len": manifest.as_ref().map(|m| m.vector_len),
-            })
-        });
-        Ok(described.collect::<Vec<Value>>())
+    let described = app.shelf.list().await.map_err(problem)?.into_iter().map(|Shelved { summary, manifest }| {
+        json!({
+            "summary": summary,
+            "bytes": manifest.files.values().map(|file| file.bytes).sum::<u64>(),
+            "heads": manifest.heads,
+            "features": manifest.feature_count,
+            "vector_len": manifest.vector_len,
+        })
     });
+    let described: Vec<Value> = described.collect();
     let serving = app.feeds.models.current().map(|serving| serving.release.manifest.id.clone());
-    json(StatusCode::OK, &json!({"serving": serving, "releases": list.await?}))
+    json(StatusCode::OK, &json!({"serving": serving, "releases": described}))
 }
 
-/// `POST /admin/api/releases/{id}/activate`: servers swap to it within a second or two.
+/// `POST /admin/api/releases/{id}/activate`: every node swaps to it within seconds.
 pub async fn activate(app: Data<App>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let release = id(&request, Ok)?;
-    let name = release.clone();
-    let done = on_releases(&app, move |releases| releases.activate(&name)).await;
+    let done = app.shelf.activate(&release).await.map_err(problem);
     noted(&app, &caller, &request, ("release activate", &release), done).await?;
     json(StatusCode::OK, &json!({"release": release}))
 }
 
 /// `POST /admin/api/rollback`: back to the release that was live before.
 pub async fn rollback(app: Data<App>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let done = on_releases(&app, Releases::rollback).await;
+    let done = app.shelf.rollback().await.map_err(problem);
     let on = done.as_ref().map_or("", String::as_str).to_owned();
     let release = noted(&app, &caller, &request, ("release rollback", &on), done).await?;
     json(StatusCode::OK, &json!({"release": release}))

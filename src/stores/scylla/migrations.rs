@@ -28,6 +28,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { number: 3, name: "0003_access.cql", text: include_str!("../../../migrations/0003_access.cql") },
     Migration { number: 4, name: "0004_quarantine.cql", text: include_str!("../../../migrations/0004_quarantine.cql") },
     Migration { number: 5, name: "0005_creators.cql", text: include_str!("../../../migrations/0005_creators.cql") },
+    Migration { number: 6, name: "0006_releases.cql", text: include_str!("../../../migrations/0006_releases.cql") },
 ];
 
 /// How long a process that migrates is believed to live without a sign.

@@ -121,6 +121,18 @@ statements! {
     ended_sessions: Plain "SELECT id FROM ended_sessions WHERE cluster = 'foryou'",
     end_session: Plain "INSERT INTO ended_sessions (cluster, id) VALUES ('foryou', ?) USING TIMESTAMP ? AND TTL ?",
 
+    releases: Plain "SELECT id, created, manifest, metrics, whole FROM releases WHERE cluster = 'foryou'",
+    release: Plain "SELECT id, created, manifest, metrics, whole FROM releases WHERE cluster = 'foryou' AND id = ?",
+    put_release: Plain "INSERT INTO releases (cluster, id, created, manifest, metrics, whole)
+        VALUES ('foryou', ?, ?, ?, ?, ?) USING TIMESTAMP ?",
+    drop_release: Plain "DELETE FROM releases USING TIMESTAMP ? WHERE cluster = 'foryou' AND id = ?",
+    release_part: Plain "SELECT body FROM release_parts WHERE release = ? AND file = ? AND part = ?",
+    put_release_part: Plain "INSERT INTO release_parts (release, file, part, body) VALUES (?, ?, ?, ?) USING TIMESTAMP ?",
+    drop_release_part: Plain "DELETE FROM release_parts USING TIMESTAMP ? WHERE release = ? AND file = ? AND part = ?",
+    active_release: SerialRead "SELECT version, history FROM active_release WHERE cluster = 'foryou'",
+    first_active_release: Conditional "INSERT INTO active_release (cluster, version, history) VALUES ('foryou', 1, ?) IF NOT EXISTS",
+    set_active_release: Conditional "UPDATE active_release SET version = ?, history = ? WHERE cluster = 'foryou' IF version = ?",
+
     audit: Plain "SELECT id, at, who, origin, action, target, outcome, detail FROM audit WHERE day = ? AND id < ? LIMIT ?",
     put_audit: Plain "INSERT INTO audit (day, id, at, who, origin, action, target, outcome, detail)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?",

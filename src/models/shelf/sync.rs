@@ -1,0 +1,63 @@
+//! Keeps a node's folder of releases at what is active for all nodes.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use foryou_actors::services::supervisor::{Context, Service, ServiceError, ServiceSpec};
+
+use super::Shelf;
+
+/// How often the active release is asked for: one row.
+const POLL: Duration = Duration::from_secs(1);
+/// The longest pause after a failure.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// A service that fetches the active release into the folder; the release loader does the rest.
+pub struct ReleaseSync(Arc<dyn Shelf>);
+
+impl ReleaseSync {
+    /// Declares the service.
+    pub fn spec(shelf: Arc<dyn Shelf>) -> ServiceSpec {
+        ServiceSpec::new("release_sync", move || Self(shelf.clone()))
+    }
+}
+
+#[async_trait]
+impl Service for ReleaseSync {
+    async fn run(&mut self, context: Context) -> Result<(), ServiceError> {
+        let mut pause = POLL;
+        loop {
+            let began = Instant::now();
+            let synced = tokio::select! {
+                synced = self.0.sync() => synced,
+                () = context.stop.requested() => return Ok(()),
+            };
+            match synced {
+                Ok(changed) => {
+                    pause = POLL;
+                    if let Some(release) = changed {
+                        context.probe.handled(1, began.elapsed());
+                        tracing::info!(
+                            release,
+                            took_ms = began.elapsed().as_millis() as u64,
+                            "another release is active for all nodes"
+                        );
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the active release cannot be fetched; the one before goes on");
+                    context.probe.note_error(error);
+                    pause = (pause * 2).min(LONGEST);
+                }
+            }
+            // Only now: a node that joins serves with the release from its beginning, where it can be had.
+            context.ready();
+            if !context.stop.pause(pause).await {
+                return Ok(());
+            }
+        }
+    }
+}
