@@ -110,11 +110,13 @@ pub fn run(action: Action, context: &Context) -> anyhow::Result<()> {
             }
             Action::Replay(which) => {
                 let done = each(&*kept, which, async |id| Ok(kept.replay(id).await?)).await?;
-                context.print(&done, || done_text("published again", &done))
+                context.print(&done, || done_text("published again", &done))?;
+                all_known(&done)
             }
             Action::Discard(which) => {
                 let done = each(&*kept, which, async |id| Ok(kept.discard(id).await?)).await?;
-                context.print(&done, || done_text("discarded", &done))
+                context.print(&done, || done_text("discarded", &done))?;
+                all_known(&done)
             }
         }
     })
@@ -148,6 +150,12 @@ async fn each(
     Ok(done)
 }
 
+/// Fails where an id was unknown; the others are done.
+fn all_known(Done { unknown, .. }: &Done) -> anyhow::Result<()> {
+    anyhow::ensure!(unknown.is_empty(), "not in quarantine (any more): {unknown:?}");
+    Ok(())
+}
+
 fn list_text(Listed { count, events }: &Listed) -> String {
     let line = |row: &Row| {
         let at = row.at.map_or_else(String::new, |at| format!("{at}  "));
@@ -165,9 +173,6 @@ fn show_text(row: &Row) -> String {
     )
 }
 
-fn done_text(what: &str, Done { done, unknown }: &Done) -> String {
-    match unknown.is_empty() {
-        true => format!("{done} {what}"),
-        false => format!("{done} {what}; not in quarantine: {unknown:?}"),
-    }
+fn done_text(what: &str, Done { done, .. }: &Done) -> String {
+    format!("{done} {what}")
 }

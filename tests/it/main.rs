@@ -24,5 +24,6 @@ mod producers;
 mod recommend;
 mod served;
 mod server;
+mod shared_releases;
 mod sockets;
 mod world;

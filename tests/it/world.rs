@@ -70,7 +70,7 @@ impl World {
 }
 
 /// Person `n` mostly meets videos of category `n % 4`, watches them to their end, likes some, and skips the others.
-fn lines(now: Timestamp) -> String {
+pub fn lines(now: Timestamp) -> String {
     let mut lines = String::new();
     for v in 0..VIDEOS {
         let (category, creator) = (v % CATEGORIES, v % CREATORS);
