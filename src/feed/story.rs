@@ -187,7 +187,13 @@ fn until(pipeline: &Pipeline, request: &Request, made: &Made, noted: &Noted, end
         _ => explain.stages.len(),
     };
     explain.stages.truncate(kept);
-    explain.stages.extend(end.map(|end| format!("{}: {}", end.stage, end.reason)));
+    let against = match (noted.position, made.items.last()) {
+        (Some(_), Some(last)) if noted.refused.is_none() => {
+            format!(", {:.4} against {:.4} of the last shown", noted.candidate.score, last.score)
+        }
+        _ => String::new(),
+    };
+    explain.stages.extend(end.map(|end| format!("{}: {}{against}", end.stage, end.reason)));
     explain
 }
 

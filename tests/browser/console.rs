@@ -163,6 +163,7 @@ fn browser_tells_why_a_video_is_or_is_not_in_a_feed() {
     for screen in SCREENS {
         browser.screen(screen);
         browser.goto("/admin/feed/ann");
+        browser.wait("document.querySelector('.connection')?.innerText.includes('live')");
         browser.wait("document.querySelectorAll('.item').length === 30");
         ask("v7", "the person saw it within the seen window");
         ask(&somewhere, "Sources");
@@ -172,8 +173,8 @@ fn browser_tells_why_a_video_is_or_is_not_in_a_feed() {
         browser.wait("document.querySelector('.item .worth .total .value').innerText === document.querySelector('.item .score').lastChild.textContent");
         let overflow =
             browser.script("return document.documentElement.scrollWidth - document.documentElement.clientWidth");
-        assert_eq!(overflow, json!(0), "wider than {}", screen.name);
         browser.picture(&format!("console-why-{}", screen.name));
+        assert_eq!(overflow, json!(0), "wider than {}", screen.name);
         let found = axe::violations(&browser);
         assert!(found.is_empty(), "on {}: {found:#?}", screen.name);
         ask(&somewhere, "Sources");

@@ -29,8 +29,12 @@ export function worth(parts, score) {
   if (!entries.length) return h("p.quiet", "It was not weighed.");
   const weighed = entries.filter(([name]) => !ON_TOP.includes(name)).sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]));
   const ordered = [...weighed, ...ON_TOP.flatMap((name) => entries.filter(([other]) => other === name))];
+  // What moves the score by less than a thousandth is told as one.
+  const much = (adds) => Math.abs(adds) >= Math.abs(score) / 1000;
+  const little = ordered.filter(([, adds]) => !much(adds)).reduce((all, [, adds]) => all + adds, 0);
+  const listed = [...ordered.filter(([, adds]) => much(adds)), ...(little ? [["all else", little]] : [])];
   let sum = 0;
-  const spans = ordered.map(([name, adds]) => { const from = sum; sum += adds; return { name, adds, from, to: sum }; });
+  const spans = listed.map(([name, adds]) => { const from = sum; sum += adds; return { name, adds, from, to: sum }; });
   const least = Math.min(0, ...spans.map((s) => s.to)), range = Math.max(...spans.map((s) => s.to), 0) - least || 1;
   const place = (from, to) => ({ style: { left: `${((Math.min(from, to) - least) / range) * 100}%`, width: `${Math.max(0.5, (Math.abs(to - from) / range) * 100)}%` } });
   return h("div.bars.worth", spans.map((s) => bar(words(s.name), h("span.fill", place(s.from, s.to)), signed(s.adds), s.adds < 0 ? ".minus" : ".plus")),
