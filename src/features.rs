@@ -12,3 +12,4 @@ mod vector;
 
 pub use person::{Inputs, ItemVectors, Person, SLOW_BEFORE_S};
 pub use registry::{Entity, Feature, REGISTRY, live_columns, names, schema_hash};
+pub use vector::dot;

@@ -11,6 +11,7 @@ pub mod candidate;
 pub mod counts;
 mod diversify;
 mod explore;
+pub mod fate;
 mod feeds;
 mod filters;
 pub mod hydrate;
@@ -22,10 +23,11 @@ mod rank;
 pub mod request;
 pub mod sources;
 pub mod stages;
+mod story;
 #[cfg(test)]
 mod tests;
 pub mod trends;
 mod utility;
 
-pub use feeds::{FeedRequest, Feeds};
+pub use feeds::{FeedRequest, Feeds, Look, Preview};
 pub use offline::Offline;

@@ -112,6 +112,7 @@ fn routes(web: &mut Table) {
         ],
     );
     about_person(web, "/v1/users/{id}/feed", [(Method::GET, Own(Feed), web::to(feed::get))]);
+    about_person(web, "/v1/users/{id}/feed/why", [(Method::GET, Own(Feed), web::to(feed::why))]);
     route(web, feed_socket::PATH, [(Method::GET, Person(Feed), web::to(feed_socket::get))]);
     about_person(web, "/v1/users/{id}/history", [(Method::GET, Own(Feed), web::to(history::get))]);
     about_person(web, "/v1/users/{id}/creators", [(Method::GET, Own(Feed), web::to(creators::get))]);

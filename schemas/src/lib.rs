@@ -14,7 +14,7 @@ pub mod user;
 pub mod video;
 
 pub use event::{Event, Kind};
-pub use feed::{Explain, Feed, FeedItem};
+pub use feed::{Explain, Feed, FeedItem, FoundBy, Standing, Why};
 pub use id::{CreatorId, EventId, FeedId, UserId, VideoId};
 pub use invalid::{FieldError, Invalid};
 pub use time::Timestamp;

@@ -1,7 +1,7 @@
 //! Inner products of item and user vectors. Plain code with sixteen sums, so that every machine adds in the same order.
 
 /// `Σ aᵢ bᵢ` over the shorter length.
-pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     let n = a.len().min(b.len());
     let (a, b) = (&a[..n], &b[..n]);
     let mut sums = [0.0f32; 16];

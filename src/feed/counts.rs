@@ -104,7 +104,7 @@ impl Counts {
                 made.found.iter().filter(|(kind, _)| kind.name() == source.name).map(|(_, n)| *n as u64).sum();
             source.found.inc_by(brought);
             source.overran.inc_by(made.overran.iter().filter(|name| **name == source.name).count() as u64);
-            let served = made.items.iter().filter(|item| item.sources.first().is_some_and(|s| s.name() == source.name));
+            let served = made.items.iter().filter(|item| item.source() == source.name);
             source.served.inc_by(served.count() as u64);
         }
         for (name, removed) in &self.filters {

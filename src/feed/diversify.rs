@@ -6,38 +6,64 @@
 
 use std::collections::HashMap;
 
-use super::{candidate::Candidate, explore::Exploration, request::Request, utility::damp};
+use super::{
+    candidate::{Candidate, Fatigue},
+    explore::Exploration,
+    fate::Fate,
+    request::Request,
+    utility::damp,
+};
 
 /// How many of the best remaining candidates are compared for each slot.
 const COMPARED: usize = 128;
 
 /// Picks up to `request.limit` items out of `candidates` (sorted by utility, best first), in serving order.
-pub fn select(request: &Request, candidates: Vec<Candidate>) -> Vec<Candidate> {
-    let mut fatigue = Fatigue::of(request);
-    let mut exploration = Exploration::new(request);
-    let mut left = candidates;
+pub fn select(request: &Request, candidates: Vec<Candidate>, fate: &mut Fate) -> Vec<Candidate> {
+    let mut slots =
+        Slots { left: candidates, given: 0, fatigues: Fatigues::of(request), exploration: Exploration::new(request) };
     let mut feed = Vec::with_capacity(request.limit);
-    while feed.len() < request.limit && !left.is_empty() {
-        let choice = exploration.choose(feed.len(), &left, best_of(&left, &fatigue));
-        let mut item = left.remove(choice.at);
-        (item.explore, item.propensity) = (choice.explore, choice.propensity);
-        // A utility at the very bottom may leave the range when it is discounted.
-        item.score = fatigue.discounted(&item).max(f32::MIN);
-        fatigue.served(&item);
-        feed.push(item);
+    while feed.len() < request.limit && !slots.left.is_empty() {
+        fate.compared(&slots.fatigues);
+        feed.extend(slots.next());
     }
+    fate.selected(&feed, slots);
     feed
 }
 
+/// Gives the slots of a feed away, one after the other, until no candidate is left.
+struct Slots {
+    left: Vec<Candidate>,
+    given: usize,
+    fatigues: Fatigues,
+    exploration: Exploration,
+}
+
+impl Iterator for Slots {
+    type Item = Candidate;
+
+    fn next(&mut self) -> Option<Candidate> {
+        if self.left.is_empty() {
+            return None;
+        }
+        let choice = self.exploration.choose(self.given, &self.left, best_of(&self.left, &self.fatigues));
+        let mut item = self.left.remove(choice.at);
+        (item.explore, item.propensity) = (choice.explore, choice.propensity);
+        self.fatigues.hold_against(&mut item);
+        self.fatigues.served(&item);
+        self.given += 1;
+        Some(item)
+    }
+}
+
 /// The place of the best candidate after fatigue.
-fn best_of(left: &[Candidate], fatigue: &Fatigue) -> usize {
+fn best_of(left: &[Candidate], fatigues: &Fatigues) -> usize {
     let mut best = (0, f32::NEG_INFINITY);
     for (i, candidate) in left.iter().enumerate().take(COMPARED) {
         // The list is sorted and fatigue only takes away: nothing further down can win.
         if candidate.utility <= best.1 {
             break;
         }
-        let score = fatigue.discounted(candidate);
+        let score = discounted(candidate, fatigues.of_candidate(candidate));
         if score > best.1 {
             best = (i, score);
         }
@@ -46,7 +72,7 @@ fn best_of(left: &[Candidate], fatigue: &Fatigue) -> usize {
 }
 
 /// Decayed counts of what the person was served, by creator and category; in natural-log discounts.
-struct Fatigue {
+pub struct Fatigues {
     creators: HashMap<u32, f32>,
     categories: HashMap<u32, f32>,
     creator_cost: f32,
@@ -54,7 +80,7 @@ struct Fatigue {
     per_position: f32,
 }
 
-impl Fatigue {
+impl Fatigues {
     fn of(request: &Request) -> Self {
         let settings = &request.settings.diversity;
         let mut fatigue = Self {
@@ -76,11 +102,19 @@ impl Fatigue {
         fatigue
     }
 
-    fn discounted(&self, candidate: &Candidate) -> f32 {
+    fn of_candidate(&self, candidate: &Candidate) -> Fatigue {
         let count = |counts: &HashMap<u32, f32>, key| counts.get(&key).copied().unwrap_or(0.0);
-        let cost = self.creator_cost * count(&self.creators, candidate.entry.creator)
-            + self.category_cost * count(&self.categories, candidate.entry.category);
-        damp(candidate.utility, cost)
+        Fatigue {
+            creator: self.creator_cost * count(&self.creators, candidate.entry.creator),
+            category: self.category_cost * count(&self.categories, candidate.entry.category),
+        }
+    }
+
+    /// Scores a candidate as of now.
+    pub fn hold_against(&self, candidate: &mut Candidate) {
+        candidate.fatigue = self.of_candidate(candidate);
+        // A utility at the very bottom may leave the range when it is discounted.
+        candidate.score = discounted(candidate, candidate.fatigue).max(f32::MIN);
     }
 
     fn served(&mut self, item: &Candidate) {
@@ -90,4 +124,14 @@ impl Fatigue {
         *self.creators.entry(item.entry.creator).or_default() += 1.0;
         *self.categories.entry(item.entry.category).or_default() += 1.0;
     }
+}
+
+fn discounted(candidate: &Candidate, fatigue: Fatigue) -> f32 {
+    damp(candidate.utility, fatigue.creator + fatigue.category)
+}
+
+/// What fatigue of its creator, and of its category, adds to the utility of a candidate that was scored.
+pub fn worth(candidate: &Candidate) -> [(&'static str, f32); 2] {
+    let by_creator = damp(candidate.utility, candidate.fatigue.creator).max(f32::MIN);
+    [("creator_fatigue", by_creator - candidate.utility), ("category_fatigue", candidate.score - by_creator)]
 }

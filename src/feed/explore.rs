@@ -40,7 +40,7 @@ impl Exploration {
         if position < self.first || self.share <= 0.0 {
             return certain;
         }
-        let fresh = |(_, candidate): &(usize, &Candidate)| candidate.sources.contains(&SourceKind::Fresh);
+        let fresh = |(_, candidate): &(usize, &Candidate)| candidate.is_from(SourceKind::Fresh);
         let pool: Vec<usize> = left.iter().enumerate().filter(fresh).map(|(i, _)| i).collect();
         if pool.is_empty() {
             return certain;

@@ -1,7 +1,6 @@
 //! The face of feeds towards the rest of the server: a person's id in, a dressed feed out.
 
 use std::{
-    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -12,15 +11,16 @@ use foryou_actors::{
     services::writer::FeatureWriter,
     sessions::{Sessions, state::SessionState, state::event_hash},
 };
-use foryou_schemas::{Country, EventId, Explain, Feed, FeedItem, UserId};
+use foryou_schemas::{Country, EventId, Feed, FeedItem, Timestamp, UserId, Why};
+use tokio::task::{JoinError, spawn_blocking};
 
 use super::{
-    candidate::Candidate,
     counts::Counts,
     impression::ServedFeed,
     pipeline::{Made, Pipeline},
     request::{Parts, Request},
     stages::{Stage, StageTimes},
+    story,
     trends::{Popular, Trends},
 };
 use crate::{
@@ -48,6 +48,38 @@ pub struct FeedRequest {
     /// Why the person's session is not to be asked: this node does not hold it, and who does cannot answer. The feed is made from
     /// what the store has, and no session hears of it.
     pub elsewhere: Option<Box<str>>,
+}
+
+/// What is asked of [`Feeds::preview`].
+pub struct Look {
+    /// Whose feed.
+    pub user: UserId,
+    /// The person's session.
+    pub session: Arc<SessionState>,
+    /// How many videos, 1–100.
+    pub limit: usize,
+    /// Where in the app the feed would be shown.
+    pub surface: Option<Box<str>>,
+    /// Where the person is now.
+    pub country: Option<Country>,
+}
+
+/// A feed that was not served, with everything about how it came to be.
+pub struct Preview {
+    /// The feed; each item tells its story.
+    pub feed: Feed,
+    /// What it was made from.
+    pub request: Request,
+    /// What the stages noted.
+    pub made: Made,
+}
+
+/// Whether a feed is served, and with what chance.
+enum Purpose {
+    /// Exploration draws by this seed.
+    Served(u64),
+    /// Exploration gives no slot away; the fate of a video may be told.
+    Looked { seed: u64, watched: Option<VideoIndex> },
 }
 
 /// Makes feeds.
@@ -80,26 +112,13 @@ impl Feeds {
     /// A feed. It always succeeds: what fails is left out and said in `degraded`.
     pub async fn feed(&self, asked: FeedRequest) -> Feed {
         let (mut times, asked_at) = (StageTimes::start(), Instant::now());
-        let (session, mut degraded) = match &asked.elsewhere {
-            Some(reason) => self.stored_session(&asked, reason).await,
-            None => self.session(&asked).await,
-        };
+        let (session, mut degraded) = self.session(&asked).await;
         times.end(Stage::Session);
         let reflected = self.freshness.read(&asked.user, &session, asked_at);
         let (id, now) = (self.ids.feed(), self.clock.now());
-        let request = Request::new(Parts {
-            session,
-            live: self.live.clone(),
-            release: self.models.current(),
-            trends: self.popular.current(),
-            now,
-            surface: self.live.surface(asked.surface.as_deref()),
-            country: asked.country,
-            limit: asked.limit,
-            seed: event_hash(id.as_str()),
-            explore: true,
-            settings: self.settings.clone(),
-        });
+        let surface = self.live.surface(asked.surface.as_deref());
+        let served = Purpose::Served(event_hash(id.as_str()));
+        let request = self.request(session, asked.limit, surface, asked.country, now, served);
         let (request, made) = self.pipeline.run(request).await;
         degraded.extend(made.degraded.iter().cloned());
         let release = release_name(request.release.as_deref());
@@ -110,42 +129,96 @@ impl Feeds {
         if asked.elsewhere.is_none() {
             self.sessions.served(&asked.user, made.items.iter().map(|item| item.video).collect(), now);
         }
-        let items = dress(&request, &made, asked.explain);
+        let items = self.dress(&request, &made, asked.explain);
         self.freshness.answered(reflected);
         self.counts.feed(&times, &made, answer.elapsed(), &degraded);
-        let took_ms = (times.since_start().as_secs_f64() * 1e6).round() / 1e3;
+        let took_ms = millis(times.since_start());
         Feed { feed: id, user: asked.user, release, took_ms, degraded, items }
     }
 
-    /// The feed that `session` would get now, with everything about how it came to be. Nothing is recorded or counted, and nothing is
-    /// left to chance: exploration gives no slot away.
-    pub async fn preview(
+    /// The feed that a session would get now, with everything about how it came to be. Nothing is recorded or counted, and nothing is
+    /// left to chance: exploration gives no slot away, and what is drawn is drawn alike for one person each time.
+    pub async fn preview(&self, look: Look) -> Preview {
+        self.look(look, None).await
+    }
+
+    /// What becomes of a video in the feed of [`preview`](Self::preview). `None` where the catalogue does not know it.
+    ///
+    /// # Errors
+    /// When the telling panics.
+    pub async fn why(&self, look: Look, video: VideoIndex) -> Result<Option<Why>, JoinError> {
+        let began = Instant::now();
+        let preview = self.look(look, Some(video)).await;
+        let pipeline = self.pipeline.clone();
+        let why = spawn_blocking(move || story::of_watched(&pipeline, preview)).await?;
+        Ok(why.map(|why| Why { took_ms: millis(began.elapsed()), ..why }))
+    }
+
+    async fn look(&self, look: Look, watched: Option<VideoIndex>) -> Preview {
+        let began = Instant::now();
+        let Look { user, session, limit, surface, country } = look;
+        let (id, now) = (self.ids.feed(), self.clock.now());
+        // A surface that nobody asked from yet gets no number by a look.
+        let surface = self.live.surfaces().find(surface.as_deref().unwrap_or(DEFAULT_SURFACE)).unwrap_or(0) as u16;
+        let looked = Purpose::Looked { seed: event_hash(user.as_str()), watched };
+        let request = self.request(session, limit, surface, country, now, looked);
+        let (request, made) = self.pipeline.run(request).await;
+        // Of a watched video only its own story is told.
+        let (items, release) =
+            (self.dress(&request, &made, watched.is_none()), release_name(request.release.as_deref()));
+        let (degraded, took_ms) = (made.degraded.clone(), millis(began.elapsed()));
+        Preview { feed: Feed { feed: id, user, release, took_ms, degraded, items }, request, made }
+    }
+
+    fn request(
         &self,
-        user: UserId,
         session: Arc<SessionState>,
         limit: usize,
-        surface: Option<&str>,
+        surface: u16,
         country: Option<Country>,
-    ) -> (Feed, Request, Made) {
-        let began = Instant::now();
-        let (id, now) = (self.ids.feed(), self.clock.now());
-        let request = Request::new(Parts {
+        now: Timestamp,
+        purpose: Purpose,
+    ) -> Request {
+        let (seed, explore, watched) = match purpose {
+            Purpose::Served(seed) => (seed, true, None),
+            Purpose::Looked { seed, watched } => (seed, false, watched),
+        };
+        Request::new(Parts {
             session,
             live: self.live.clone(),
             release: self.models.current(),
             trends: self.popular.current(),
             now,
-            surface: self.live.surfaces().find(surface.unwrap_or(DEFAULT_SURFACE)).unwrap_or(0) as u16,
+            surface,
             country,
             limit,
-            seed: event_hash(id.as_str()),
-            explore: false,
+            seed,
+            explore,
+            watched,
             settings: self.settings.clone(),
-        });
-        let (request, made) = self.pipeline.run(request).await;
-        let (items, release) = (dress(&request, &made, true), release_name(request.release.as_deref()));
-        let took_ms = (began.elapsed().as_secs_f64() * 1e6).round() / 1e3;
-        (Feed { feed: id, user, release, took_ms, degraded: made.degraded.clone(), items }, request, made)
+        })
+    }
+
+    fn dress(&self, request: &Request, made: &Made, explain: bool) -> Vec<FeedItem> {
+        let catalogue: &Catalogue = &request.catalogue;
+        let items =
+            made.items.iter().filter_map(|item| Some((item, catalogue.id(item.video)?, catalogue.video(item.video)?)));
+        items
+            .zip(0..)
+            .map(|((item, id, video), position)| FeedItem {
+                video: id.clone(),
+                position,
+                score: item.score,
+                source: item.source(),
+                explore: item.explore,
+                propensity: item.propensity,
+                creator: video.creator.clone(),
+                category: video.category.clone(),
+                duration_ms: video.duration_ms,
+                title: video.title.clone(),
+                explain: explain.then(|| story::of_item(&self.pipeline, request, made, item, position as usize)),
+            })
+            .collect()
     }
 
     /// Videos near another, nearest first; without models, others of its category.
@@ -188,7 +261,15 @@ impl Feeds {
         list
     }
 
-    async fn session(&self, asked: &FeedRequest) -> (Arc<SessionState>, Vec<String>) {
+    /// The session that a feed is made from, and what of it fell back.
+    pub async fn session(&self, asked: &FeedRequest) -> (Arc<SessionState>, Vec<String>) {
+        match &asked.elsewhere {
+            Some(reason) => self.stored_session(asked, reason).await,
+            None => self.held_session(asked).await,
+        }
+    }
+
+    async fn held_session(&self, asked: &FeedRequest) -> (Arc<SessionState>, Vec<String>) {
         let wait = asked.after.as_ref().map_or(Duration::ZERO, |(_, wait)| *wait);
         let view = async {
             match &asked.after {
@@ -235,44 +316,6 @@ fn release_name(serving: Option<&Serving>) -> String {
     serving.map_or_else(|| "none".to_owned(), |serving| serving.release.manifest.id.clone())
 }
 
-fn dress(request: &Request, made: &Made, explain: bool) -> Vec<FeedItem> {
-    let catalogue: &Catalogue = &request.catalogue;
-    let items =
-        made.items.iter().filter_map(|item| Some((item, catalogue.id(item.video)?, catalogue.video(item.video)?)));
-    items
-        .zip(0..)
-        .map(|((item, id, video), position)| FeedItem {
-            video: id.clone(),
-            position,
-            score: item.score,
-            source: item.sources.first().map_or("", |source| source.name()),
-            explore: item.explore,
-            propensity: item.propensity,
-            creator: video.creator.clone(),
-            category: video.category.clone(),
-            duration_ms: video.duration_ms,
-            title: video.title.clone(),
-            explain: explain.then(|| story(request, made, item)),
-        })
-        .collect()
-}
-
-fn story(request: &Request, made: &Made, item: &Candidate) -> Explain {
-    let heads = request.release.iter().flat_map(|serving| &serving.release.manifest.heads);
-    let mut outcomes: BTreeMap<String, f32> = heads.cloned().zip(item.outcomes.iter().copied()).collect();
-    outcomes.insert("watch_ms".into(), item.watch_ms);
-    let found = format!("sources: rank {} of {}", item.rank + 1, item.sources.first().map_or("", |s| s.name()));
-    let ranked = match item.outcomes.is_empty() {
-        true => "ranker: not ranked, by retrieval order".to_owned(),
-        false => format!("ranker: one of {}", made.ranked),
-    };
-    let chosen = match item.explore {
-        true => format!("exploration: drawn with propensity {:.4}", item.propensity),
-        false => format!("diversity: {:.4} left of the utility", item.score),
-    };
-    Explain {
-        sources: item.sources.iter().map(|source| source.name()).collect(),
-        outcomes,
-        stages: vec![found, "filters: kept".into(), ranked, format!("utility: {:.4}", item.utility), chosen],
-    }
+fn millis(took: Duration) -> f64 {
+    (took.as_secs_f64() * 1e6).round() / 1e3
 }

@@ -51,7 +51,7 @@ impl ServedFeed {
         let catalogue: &Catalogue = &request.catalogue;
         let item = |c: &Candidate| ServedItem {
             video: catalogue.id(c.video).map(ToString::to_string).unwrap_or_default(),
-            source: c.sources.first().map_or("", |s| s.name()).to_owned(),
+            source: c.source().to_owned(),
             score: c.score,
             explore: c.explore,
             propensity: c.propensity,

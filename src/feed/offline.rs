@@ -95,6 +95,7 @@ impl Offline {
             limit: self.limit,
             seed: 0,
             explore: false,
+            watched: None,
             settings: self.settings.clone(),
         });
         let catalogue = request.catalogue.clone();

@@ -1,13 +1,15 @@
 //! The driver: the stages in order, each timed, each counted.
 
-use std::{collections::HashMap, time::Instant};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use foryou_actors::catalogue::VideoIndex;
 use futures_util::future::join_all;
 
 use super::{
-    candidate::Candidate,
-    diversify, filters,
+    candidate::{Candidate, Found},
+    diversify,
+    fate::{Fate, Noted},
+    filters,
     hydrate::{self, FeatureRows},
     rank,
     request::Request,
@@ -34,37 +36,44 @@ pub struct Made {
     pub found: Vec<(SourceKind, usize)>,
     /// Sources that took longer than they may.
     pub overran: Vec<&'static str>,
+    /// What became of the video that the request names.
+    pub fate: Option<Noted>,
 }
 
 /// The stages of every feed.
+#[derive(Clone)]
 pub struct Pipeline {
-    sources: Vec<Box<dyn Source>>,
+    sources: Arc<[Box<dyn Source>]>,
 }
 
 impl Default for Pipeline {
     fn default() -> Self {
-        Self::of(vec![
-            Box::new(TwoTower),
-            Box::new(Similar),
-            Box::new(Followed),
-            Box::new(Category),
-            Box::new(Trending),
-            Box::new(Fresh),
-        ])
+        Self::of(default_sources())
     }
+}
+
+fn default_sources() -> Vec<Box<dyn Source>> {
+    vec![
+        Box::new(TwoTower),
+        Box::new(Similar),
+        Box::new(Followed),
+        Box::new(Category),
+        Box::new(Trending),
+        Box::new(Fresh),
+    ]
 }
 
 impl Pipeline {
     /// With these sources.
     pub fn of(sources: Vec<Box<dyn Source>>) -> Self {
-        Self { sources }
+        Self { sources: sources.into() }
     }
 
     /// Only one of the sources, by name, for batch comparisons.
     pub fn only(source: &str) -> Option<Self> {
-        let mut pipeline = Self::default();
-        pipeline.sources.retain(|s| s.kind().name() == source);
-        (!pipeline.sources.is_empty()).then_some(pipeline)
+        let mut sources = default_sources();
+        sources.retain(|s| s.kind().name() == source);
+        (!sources.is_empty()).then(|| Self::of(sources))
     }
 
     /// Names of all sources.
@@ -72,10 +81,15 @@ impl Pipeline {
         self.sources.iter().map(|s| s.kind().name()).collect()
     }
 
+    /// Every source that a feed asks.
+    pub fn sources(&self) -> impl Iterator<Item = &dyn Source> {
+        self.sources.iter().map(|source| &**source)
+    }
+
     /// What the sources find and the filters keep, unranked and without a fallback: for comparing sources. The score is one
     /// divided by the place.
     pub async fn retrieve(&self, mut request: Request) -> Vec<Candidate> {
-        let mut run = Run::start();
+        let mut run = Run::start(&request);
         request.user_vector = run.user_vector(&request);
         let mut candidates = run.retrieve(&self.sources, &request).await;
         let _removed = filters::apply(&request, &mut candidates);
@@ -88,7 +102,7 @@ impl Pipeline {
 
     /// Makes a feed. The request comes back: what it holds belongs to the feed's story.
     pub async fn run(&self, mut request: Request) -> (Request, Made) {
-        let mut run = Run::start();
+        let mut run = Run::start(&request);
         request.user_vector = run.user_vector(&request);
         run.times.end(Stage::User);
         let mut candidates = run.retrieve(&self.sources, &request).await;
@@ -98,18 +112,22 @@ impl Pipeline {
             candidates = run.fill(candidates, &request).await;
             removed.extend(filters::apply(&request, &mut candidates));
         }
-        candidates.truncate(request.settings.candidates.ranked.count().max(request.limit));
+        let ranked = request.settings.candidates.ranked.count().max(request.limit);
+        run.fate.filtered(&request);
+        run.fate.cut(&candidates, ranked);
+        candidates.truncate(ranked);
         run.times.end(Stage::Filters);
         let features = run.features(&request, &mut candidates);
         run.times.end(Stage::Features);
         run.rank(&request, &mut candidates, &features);
         run.times.end(Stage::Rank);
         utility::apply(&request, &mut candidates);
+        run.fate.weighed(&request, &candidates);
         let ranked = candidates.len();
-        let items = diversify::select(&request, candidates);
+        let items = diversify::select(&request, candidates, &mut run.fate);
         run.times.end(Stage::Select);
-        let Run { times, degraded, found, overran } = run;
-        (request, Made { items, degraded, features, times, removed, ranked, found, overran })
+        let Run { times, degraded, found, overran, fate } = run;
+        (request, Made { items, degraded, features, times, removed, ranked, found, overran, fate: fate.told() })
     }
 }
 
@@ -119,11 +137,13 @@ struct Run {
     degraded: Vec<String>,
     found: Vec<(SourceKind, usize)>,
     overran: Vec<&'static str>,
+    fate: Fate,
 }
 
 impl Run {
-    fn start() -> Self {
-        Self { times: StageTimes::start(), degraded: Vec::new(), found: Vec::new(), overran: Vec::new() }
+    fn start(request: &Request) -> Self {
+        let (times, fate) = (StageTimes::start(), Fate::of(request));
+        Self { times, degraded: Vec::new(), found: Vec::new(), overran: Vec::new(), fate }
     }
 
     fn fell_back(&mut self, stage: &str, reason: impl std::fmt::Display) {
@@ -167,14 +187,18 @@ impl Run {
                 Err(reason) => self.fell_back(kind.name(), reason),
             }
         }
-        merge(request, Vec::new(), &lists)
+        let candidates = merge(request, Vec::new(), &lists);
+        self.fate.found(&candidates);
+        candidates
     }
 
     async fn fill(&mut self, candidates: Vec<Candidate>, request: &Request) -> Vec<Candidate> {
         match Fallback.find(request).await {
             Ok(videos) => {
                 self.found.push((SourceKind::Fallback, videos.len()));
-                merge(request, candidates, &[(SourceKind::Fallback, videos)])
+                let candidates = merge(request, candidates, &[(SourceKind::Fallback, videos)]);
+                self.fate.found(&candidates);
+                candidates
             }
             Err(reason) => {
                 self.fell_back("fallback", reason);
@@ -215,9 +239,9 @@ fn merge(request: &Request, mut candidates: Vec<Candidate>, lists: &[(SourceKind
         for (kind, videos) in lists {
             let Some(&video) = videos.get(rank) else { continue };
             if let Some(&at) = place.get(&video) {
-                let known = &mut candidates[at].sources;
-                if !known.contains(kind) {
-                    known.push(*kind);
+                let known = &mut candidates[at];
+                if !known.is_from(*kind) {
+                    known.sources.push(Found { source: *kind, rank: rank as u32 });
                 }
             } else if let Some(entry) = request.catalogue.entry(video) {
                 place.insert(video, candidates.len());

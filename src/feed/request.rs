@@ -41,6 +41,8 @@ pub struct Request {
     pub seed: u64,
     /// Whether exploration slots are allowed.
     pub explore: bool,
+    /// The video whose fate is to be told.
+    pub watched: Option<VideoIndex>,
     /// As configured.
     pub settings: Arc<FeedSettings>,
     /// When the whole feed is due.
@@ -62,13 +64,15 @@ pub struct Parts {
     pub limit: usize,
     pub seed: u64,
     pub explore: bool,
+    pub watched: Option<VideoIndex>,
     pub settings: Arc<FeedSettings>,
 }
 
 impl Request {
     /// Takes the snapshots and starts the clock.
     pub fn new(parts: Parts) -> Self {
-        let Parts { session, live, release, trends, now, surface, country, limit, seed, explore, settings } = parts;
+        let Parts { session, live, release, trends, now, surface, country, limit, seed, explore, watched, settings } =
+            parts;
         let catalogue = live.catalogue_full();
         let window_s = f64::from(settings.seen_window_days.get()) * 86_400.0;
         let mut seen = Bitmap::new(catalogue.len());
@@ -93,6 +97,7 @@ impl Request {
             limit,
             seed,
             explore,
+            watched,
             settings,
             seen,
         }

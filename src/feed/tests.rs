@@ -1,5 +1,7 @@
 //! The stages one by one, on a small catalogue and without models.
 
+mod fate;
+
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -12,9 +14,10 @@ use foryou_actors::{
 use foryou_schemas::{Country, Event, EventId, Timestamp, UserId, Video, VideoId};
 
 use super::{
-    candidate::Candidate,
+    candidate::{Candidate, Found},
     diversify,
     explore::Exploration,
+    fate::Fate,
     filters,
     mood::Mood,
     pipeline::Pipeline,
@@ -72,6 +75,7 @@ fn request(live: &Arc<Live>, session: SessionState, change: impl FnOnce(&mut Par
         limit: 10,
         seed: 7,
         explore: false,
+        watched: None,
         settings: Arc::new(config::Feed::default()),
     };
     change(&mut parts);
@@ -127,7 +131,7 @@ fn a_creator_does_not_come_twice_in_a_row_also_not_across_feeds() {
         let request = request(&live, session, |parts| parts.limit = 3);
         let mut all = candidates(&request, [0, 10, 1]);
         all[2].utility = 0.9;
-        diversify::select(&request, all).iter().map(|item| item.video).collect::<Vec<_>>()
+        diversify::select(&request, all, &mut Fate::default()).iter().map(|item| item.video).collect::<Vec<_>>()
     };
     assert_eq!(pick(SessionState::default()), [0, 1, 10]);
     // What an earlier feed served a moment ago counts, and is forgotten after a while.
@@ -151,8 +155,9 @@ fn a_recorded_propensity_is_how_often_the_slot_falls_so() {
     for seed in 0..rounds {
         let request = request(&live, SessionState::default(), |parts| (parts.seed, parts.explore) = (seed, true));
         let mut left = candidates(&request, 0..4);
-        left[0].sources.push(SourceKind::Fresh);
-        left[3].sources.push(SourceKind::Fresh);
+        for place in [0, 3] {
+            left[place].sources.push(Found { source: SourceKind::Fresh, rank: 0 });
+        }
         let mut exploration = Exploration::new(&request);
         assert_eq!(exploration.choose(first - 1, &left, 0).propensity, 1.0);
         let choice = exploration.choose(first, &left, 0);
@@ -171,7 +176,7 @@ fn without_a_fresh_candidate_nothing_is_left_to_chance() {
     let live = live();
     let request = request(&live, SessionState::default(), |parts| parts.explore = true);
     let all = candidates(&request, 0..20);
-    let feed = diversify::select(&request, all);
+    let feed = diversify::select(&request, all, &mut Fate::default());
     assert!(feed.iter().all(|item| !item.explore && item.propensity == 1.0), "{feed:?}");
 }
 
@@ -221,6 +226,9 @@ impl Source for Stuck {
     async fn find(&self, _: &Request) -> Result<Vec<VideoIndex>, String> {
         std::future::pending().await
     }
+    fn place(&self, _: &Request, _: VideoIndex) -> Result<usize, &'static str> {
+        Err("it is stuck")
+    }
 }
 
 struct Broken;
@@ -233,6 +241,9 @@ impl Source for Broken {
     async fn find(&self, _: &Request) -> Result<Vec<VideoIndex>, String> {
         Err("a fault".into())
     }
+    fn place(&self, _: &Request, _: VideoIndex) -> Result<usize, &'static str> {
+        Err("it is broken")
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -241,7 +252,7 @@ async fn a_source_that_hangs_or_fails_is_left_out_and_said() {
     let pipeline = Pipeline::of(vec![Box::new(Stuck), Box::new(Broken)]);
     let (_, made) = pipeline.run(request(&live, SessionState::default(), |_| {})).await;
     assert_eq!(made.items.len(), 10);
-    assert!(made.items.iter().all(|item| item.sources == [SourceKind::Fallback]));
+    assert!(made.items.iter().all(|item| item.sources.len() == 1 && item.is_from(SourceKind::Fallback)));
     assert_eq!(made.degraded, ["models: no release", "followed: timeout", "category: a fault"]);
 }
 

@@ -10,33 +10,71 @@ const CREATOR_REFUSAL: f32 = 2.0;
 /// Sets each candidate's utility and sorts by it, best first. An unranked candidate is worth what its rank says; a
 /// non-finite utility sinks.
 pub fn apply(request: &Request, candidates: &mut [Candidate]) {
-    let (weights, settings) = (head_weights(request), &request.settings.utility);
-    let refusals = Refusals::of(request);
+    let scale = Scale::of(request);
     for candidate in candidates.iter_mut() {
-        let value = match candidate.outcomes.is_empty() {
-            true => 1.0 / (2.0 + candidate.rank as f32),
-            false => value(&weights, &candidate.outcomes, settings.watch_minute.get() * candidate.watch_ms / 60e3),
-        };
-        let refused =
-            refusals.category(candidate.entry.category) + CREATOR_REFUSAL * refusals.creator(candidate.entry.creator);
-        let value = damp(value, -settings.mood.get() * request.mood.at(candidate.entry.category));
-        let damped = damp(value, settings.refusal.get() * refused);
-        candidate.utility = if damped.is_finite() { damped } else { f32::MIN };
+        let utility = scale.weigh(candidate, |_, _| ());
+        candidate.utility = if utility.is_finite() { utility } else { f32::MIN };
         candidate.score = candidate.utility;
     }
     candidates.sort_by(|a, b| b.utility.total_cmp(&a.utility));
+    for (place, candidate) in (0..).zip(candidates) {
+        candidate.place = place;
+    }
 }
 
-/// The weighted sum; `weights` in the order of `outcomes`.
-fn value(weights: &[f32], outcomes: &[f32], watched: f32) -> f32 {
-    outcomes.iter().zip(weights).map(|(p, w)| p * w).sum::<f32>() + watched
+/// What the candidates of one feed are weighed with.
+pub struct Scale<'a> {
+    request: &'a Request,
+    /// Each of the release's heads with its weight.
+    weights: Vec<(&'a str, f32)>,
+    refusals: Refusals<'a>,
 }
 
-/// The weight of each of the release's heads; an outcome that the settings do not name weighs nothing.
-fn head_weights(request: &Request) -> Vec<f32> {
+impl<'a> Scale<'a> {
+    /// For one feed.
+    pub fn of(request: &'a Request) -> Self {
+        let heads = request.release.iter().flat_map(|serving| &serving.release.manifest.heads);
+        let weights = heads.map(|head| (head.as_str(), weight(request, head))).collect();
+        Self { request, weights, refusals: Refusals::of(request) }
+    }
+
+    /// A candidate's utility, which may be not finite. `told` hears what goes into it, in order, and how much each adds: together
+    /// they are the utility, but for rounding.
+    pub fn weigh(&self, candidate: &Candidate, mut told: impl FnMut(&'a str, f32)) -> f32 {
+        let settings = &self.request.settings.utility;
+        let mut value = match candidate.outcomes.is_empty() {
+            true => {
+                let by_rank = candidate.found().map_or(0.0, |found| 1.0 / (2.0 + found.rank as f32));
+                told("rank", by_rank);
+                by_rank
+            }
+            false => {
+                let mut sum = 0.0;
+                for (p, (head, weight)) in candidate.outcomes.iter().zip(&self.weights) {
+                    told(head, p * weight);
+                    sum += p * weight;
+                }
+                let watched = settings.watch_minute.get() * candidate.watch_ms / 60e3;
+                told("watch_ms", watched);
+                sum + watched
+            }
+        };
+        let Candidate { entry, .. } = candidate;
+        let refused = self.refusals.category(entry.category) + CREATOR_REFUSAL * self.refusals.creator(entry.creator);
+        let mood = self.request.mood.at(entry.category);
+        for (name, strength) in [("mood", -settings.mood.get() * mood), ("refusal", settings.refusal.get() * refused)] {
+            let damped = damp(value, strength);
+            told(name, damped - value);
+            value = damped;
+        }
+        value
+    }
+}
+
+/// What an outcome's probability weighs; nothing where the settings do not name it.
+fn weight(request: &Request, head: &str) -> f32 {
     let w = &request.settings.utility;
-    let heads = request.release.iter().flat_map(|serving| &serving.release.manifest.heads);
-    let weight = |head: &String| match head.as_str() {
+    match head {
         "long_view" => w.long_view.get(),
         "finish" => w.finish.get(),
         "like" => w.like.get(),
@@ -46,8 +84,7 @@ fn head_weights(request: &Request) -> Vec<f32> {
         "skip" => w.skip.get(),
         "dislike" => w.dislike.get(),
         _ => 0.0,
-    };
-    heads.map(weight).collect()
+    }
 }
 
 /// Shrinks what is good and enlarges what is bad by `e^strength`.

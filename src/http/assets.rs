@@ -43,6 +43,7 @@ static FILES: &[(&str, &[u8])] = &assets![
     "console/pages/queues.js",
     "console/pages/store.js",
     "console/pages/training.js",
+    "console/story.js",
     "console/ui.js",
     "shared/chart.css",
     "shared/chart.js",

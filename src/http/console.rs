@@ -31,6 +31,7 @@ pub fn routes(web: &mut Table) {
     route(web, "/admin/api/sessions", [(Method::GET, Admin, web::to(people::sessions))]);
     about_person(web, "/admin/api/people/{id}", [(Method::GET, Admin, web::to(people::person))]);
     about_person(web, "/admin/api/people/{id}/feed", [(Method::GET, Admin, web::to(feeds::inspect))]);
+    about_person(web, "/admin/api/people/{id}/feed/why", [(Method::GET, Admin, web::to(feeds::why))]);
     route(web, "/admin/api/degraded", [(Method::GET, Admin, web::to(feeds::degraded))]);
     route(web, "/admin/api/freshness", [(Method::GET, Admin, web::to(feeds::freshness))]);
     route(web, "/admin/api/releases", [(Method::GET, Admin, web::to(models::releases))]);

@@ -1,32 +1,66 @@
-//! `GET /v1/users/{id}/feed`.
+//! `GET /v1/users/{id}/feed`, and `GET /v1/users/{id}/feed/why`.
 
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
-use foryou_schemas::{Country, EventId, UserId, id::check_id};
+use foryou_actors::catalogue::VideoIndex;
+use foryou_schemas::{Country, EventId, UserId, VideoId, id::check_id};
 
 use super::{
     around::json,
     forward::elsewhere,
     input::{Query, id},
 };
-use crate::{app::App, error::Problem, feed::FeedRequest};
+use crate::{
+    app::App,
+    error::Problem,
+    feed::{FeedRequest, Look},
+};
 
 /// The person's next videos. An unknown person gets a feed too.
 pub async fn get(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let user = id(&request, UserId::new)?;
     let mut query = Query::of(&request);
+    let explain = query.flag("explain");
+    let asked = FeedRequest { explain, ..asked(&request, &mut query)? };
+    query.finish()?;
+    let feed = app.feeds.feed(asked).await;
+    json(StatusCode::OK, &feed)
+}
+
+/// Why a video is not in the feed that the person would get now, or where it is. Nothing is recorded.
+pub async fn why(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let mut query = Query::of(&request);
+    let video = query.need("video", |text| VideoId::new(text));
+    let asked = asked(&request, &mut query)?;
+    query.finish()?;
+    let (video, number) = known(&app, video)?;
+    let (session, fell_back) = app.feeds.session(&asked).await;
+    let FeedRequest { user, limit, surface, country, .. } = asked;
+    let why = app.feeds.why(Look { user, session, limit, surface, country }, number).await;
+    let mut why = why.map_err(Problem::internal)?.ok_or_else(|| Problem::unknown("video", video))?;
+    why.degraded.splice(0..0, fell_back);
+    json(StatusCode::OK, &why)
+}
+
+/// The number of a video that was published once; what was taken down since is known too. `None` was refused before.
+pub fn known(app: &App, video: Option<VideoId>) -> Result<(VideoId, VideoIndex), Problem> {
+    let video = video.ok_or_else(|| Problem::internal("a query without its video was let through"))?;
+    match app.live.catalogue().find(&video) {
+        Some(number) => Ok((video, number)),
+        None => Err(Problem::unknown("video", video)),
+    }
+}
+
+/// What both are asked. The caller ends the query.
+fn asked(request: &HttpRequest, query: &mut Query) -> Result<FeedRequest, Problem> {
+    let user = id(request, UserId::new)?;
     let limit = query.limit();
     let after = query.take("after", |text| EventId::new(text));
-    let wait = wait(&mut query);
-    let explain = query.flag("explain");
+    let wait = wait(query);
     let surface = query.take("surface", |text| check_id(text).map(|()| text.into()));
     let country = query.take("country", Country::parse);
-    query.finish()?;
     let after = after.map(|event| (event, wait));
-    let elsewhere = elsewhere(&request);
-    let feed = app.feeds.feed(FeedRequest { user, limit, after, explain, surface, country, elsewhere }).await;
-    json(StatusCode::OK, &feed)
+    Ok(FeedRequest { user, limit, after, explain: false, surface, country, elsewhere: elsewhere(request) })
 }
 
 fn wait(query: &mut Query) -> Duration {

@@ -147,7 +147,7 @@ pub fn nobody(reason: &str, cause: Option<PeerError>) -> Problem {
 /// How long the other node may take for what it waits for on purpose.
 fn patience(request: &HttpRequest) -> Duration {
     match (request.method(), request.path().rsplit('/').next()) {
-        (&Method::GET, Some("feed")) => feed::patience(&mut Query::of(request)),
+        (&Method::GET, Some("feed" | "why")) => feed::patience(&mut Query::of(request)),
         (&Method::GET, Some("history")) => history::PATIENCE,
         (&Method::DELETE, _) => user::ERASED_WITHIN,
         _ => Duration::ZERO,

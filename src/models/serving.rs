@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::{Loading, ModelError, Release, TrainedItems, VectorTable, kept_index, prior};
-use crate::features::{ItemVectors as _, towers};
+use crate::features::{ItemVectors as _, dot, towers};
 
 /// How many neighbours of a video are kept, and of how many videos.
 pub const NEIGHBOURS: usize = 60;
@@ -139,6 +139,17 @@ impl Serving {
     /// The best `k` live videos by likeness to `video`, best first; nothing where it is unknown.
     pub fn similar(&self, video: VideoIndex, k: usize, filter: impl Fn(VideoIndex) -> bool) -> Vec<Hit> {
         self.index.similar(video, k, DEFAULT_EF.max(k), filter).unwrap_or_default()
+    }
+
+    /// How well a video goes with a user vector: what [`retrieve`](Self::retrieve) orders by.
+    pub fn score(&self, user_vector: &[f32], video: VideoIndex) -> Option<f32> {
+        Some(dot(user_vector, self.vectors.load().vector(video)?) + self.index.prior(video))
+    }
+
+    /// How like two videos are: what [`similar`](Self::similar) orders by.
+    pub fn likeness(&self, a: VideoIndex, b: VideoIndex) -> Option<f32> {
+        let vectors = self.vectors.load();
+        Some(dot(vectors.vector(a)?, vectors.vector(b)?))
     }
 
     /// The nearest 60 live videos of a video, nearest first: searched once per release and kept.

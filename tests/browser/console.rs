@@ -144,6 +144,48 @@ fn browser_finds_every_page_whole_on_every_screen_and_open_to_everybody() {
 }
 
 #[test]
+fn browser_tells_why_a_video_is_or_is_not_in_a_feed() {
+    let server =
+        Server::start_on(World::shared().active(), "feed = { budget_ms = 10000, source_budget_ms = 10000 }").ready();
+    server.send(&json!({"id": "seen", "user": "ann", "video": "v7", "kind": "view", "watch_ms": 9000}));
+    server.wait_for("ann", "seen");
+    let feed = server.get("/admin/api/people/ann/feed?limit=1").expect(200);
+    let best = feed["items"][0]["item"]["video"].as_str().unwrap().to_owned();
+    let browser = Browser::open(&server.base);
+    let ask = |video: &str, tells: &str| {
+        browser.script("const i = document.querySelector('[name=video]'); i.value = ''; i.focus()");
+        browser.keys(&format!("{video}\u{e007}"));
+        browser.wait(&format!("document.querySelector('.verdict strong')?.innerText === {}", json!(video)));
+        browser.wait(&format!("document.querySelector('.verdict')?.innerText.includes({})", json!(tells)));
+    };
+    // It may be anywhere, but it is told where, and what its score is made of adds up to what is shown.
+    let somewhere = (10..60).map(|n| format!("v{n}")).find(|video| *video != best).unwrap();
+    for screen in SCREENS {
+        browser.screen(screen);
+        browser.goto("/admin/feed/ann");
+        browser.wait("document.querySelector('.connection')?.innerText.includes('live')");
+        browser.wait("document.querySelectorAll('.item').length === 30");
+        ask("v7", "the person saw it within the seen window");
+        ask(&somewhere, "Sources");
+        ask(&best, "Shown as number");
+        browser.wait("document.querySelector('.verdict .worth .total')");
+        browser.script("document.querySelector('.item details').open = true");
+        browser.wait("document.querySelector('.item .worth .total .value').innerText === document.querySelector('.item .score').lastChild.textContent");
+        let overflow =
+            browser.script("return document.documentElement.scrollWidth - document.documentElement.clientWidth");
+        browser.picture(&format!("console-why-{}", screen.name));
+        assert_eq!(overflow, json!(0), "wider than {}", screen.name);
+        let found = axe::violations(&browser);
+        assert!(found.is_empty(), "on {}: {found:#?}", screen.name);
+        ask(&somewhere, "Sources");
+        browser.picture(&format!("console-why-not-{}", screen.name));
+        let found = axe::violations(&browser);
+        assert!(found.is_empty(), "on {}: {found:#?}", screen.name);
+    }
+    clean(&browser);
+}
+
+#[test]
 fn browser_obeys_the_keyboard() {
     let server = Server::start().ready();
     let browser = Browser::open(&server.base);

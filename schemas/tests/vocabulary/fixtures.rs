@@ -3,8 +3,8 @@
 use std::{fs, path::PathBuf};
 
 use foryou_schemas::{
-    CreatorId, Event, EventId, Explain, Feed, FeedId, FeedItem, Invalid, Timestamp, User, UserId, Video, VideoId,
-    object,
+    CreatorId, Event, EventId, Explain, Feed, FeedId, FeedItem, FoundBy, Invalid, Timestamp, User, UserId, Video,
+    VideoId, object,
 };
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
@@ -177,10 +177,22 @@ fn a_feed_is_written_as_its_fixtures_say() {
     };
     let explain = Explain {
         sources: vec!["similar", "trending"],
+        found: Vec::new(),
         outcomes: [("long_view", 0.5), ("like", 0.25), ("watch_ms", 9_000.0)]
             .map(|(name, p)| (name.to_owned(), p))
             .into(),
+        worth: Default::default(),
         stages: vec!["ranked first".into()],
+    };
+    let whole = Explain {
+        found: vec![
+            FoundBy { source: "similar", rank: 3, score: Some(0.75) },
+            FoundBy { source: "trending", rank: 0, score: None },
+        ],
+        worth: [("long_view", 0.5), ("like", 0.75), ("creator_fatigue", -0.75)]
+            .map(|(name, adds)| (name.to_owned(), adds))
+            .into(),
+        ..explain.clone()
     };
     let second = FeedItem {
         position: 1,
@@ -194,7 +206,8 @@ fn a_feed_is_written_as_its_fixtures_say() {
     let feeds = [
         feed.clone(),
         Feed { release: "none".into(), degraded: fell_back, items: Vec::new(), ..feed.clone() },
-        Feed { items: vec![item("v3"), second], ..feed },
+        Feed { items: vec![item("v3"), second], ..feed.clone() },
+        Feed { items: vec![FeedItem { explain: Some(whole), ..item("v3") }], ..feed },
     ];
     for (feed, fixture) in feeds.iter().zip(valid("feed")) {
         assert_eq!(serde_json::to_value(feed).unwrap(), serde_json::from_str::<Value>(&fixture).unwrap());

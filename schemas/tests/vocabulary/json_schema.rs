@@ -124,6 +124,13 @@ fn feed() -> Value {
         }
         schema
     };
+    let rank = [
+        ("source", json!({"type": "string", "minLength": 1})),
+        ("rank", integer("Its place there, from 0", 0, u32::MAX.into())),
+        ("score", json!({"description": "What the source orders by", "type": "number"})),
+    ];
+    let rank = inner("found", "Where it stood with a source", &rank, &["source", "rank"]);
+    let found = json!({"description": "Where it stood with each source", "type": "array", "items": rank});
     let explain = [
         (
             "sources",
@@ -132,6 +139,11 @@ fn feed() -> Value {
         (
             "outcomes",
             json!({"description": "A probability per outcome, and durations that end in _ms", "type": "object", "additionalProperties": {"type": "number", "minimum": 0}}),
+        ),
+        ("found", found),
+        (
+            "worth",
+            json!({"description": "What each outcome's probability, and what came on top, adds to the score", "type": "object", "additionalProperties": {"type": "number"}}),
         ),
         ("stages", texts.clone()),
     ];

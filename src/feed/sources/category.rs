@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use foryou_actors::catalogue::VideoIndex;
 
-use super::{Source, SourceKind};
+use super::{Source, SourceKind, listed, place, turns};
 use crate::feed::request::Request;
 
 /// How many categories are followed up, the most enjoyed first.
@@ -12,6 +12,17 @@ const CATEGORIES: usize = 3;
 /// The lists of the categories with the best mood, turn about.
 pub struct Category;
 
+type List<'a> = &'a [(VideoIndex, f32)];
+
+fn lists(request: &Request) -> Vec<List<'_>> {
+    let enjoyed = request.mood.best(CATEGORIES);
+    enjoyed.filter_map(|category| request.trends.categories.get(&category)).map(Vec::as_slice).collect()
+}
+
+fn order<'a>(request: &'a Request, lists: &'a [List<'a>]) -> impl Iterator<Item = VideoIndex> {
+    turns(lists).map(|(video, _)| *video).filter(|&video| request.servable(video))
+}
+
 #[async_trait]
 impl Source for Category {
     fn kind(&self) -> SourceKind {
@@ -19,11 +30,15 @@ impl Source for Category {
     }
 
     async fn find(&self, request: &Request) -> Result<Vec<VideoIndex>, String> {
-        let enjoyed = request.mood.best(CATEGORIES);
-        let lists: Vec<_> = enjoyed.filter_map(|category| request.trends.categories.get(&category)).collect();
-        let longest = lists.iter().map(|list| list.len()).max().unwrap_or(0);
-        let turns = (0..longest).flat_map(|i| lists.iter().filter_map(move |list| list.get(i)));
-        let unseen = turns.map(|(video, _)| *video).filter(|&video| request.servable(video));
-        Ok(unseen.take(request.settings.candidates.category.count()).collect())
+        Ok(order(request, &lists(request)).take(request.settings.candidates.category.count()).collect())
+    }
+
+    fn score(&self, request: &Request, video: VideoIndex) -> Option<f32> {
+        listed(&lists(request), video)
+    }
+
+    fn place(&self, request: &Request, video: VideoIndex) -> Result<usize, &'static str> {
+        let absent = "it is not among the popular ones of a category that the last actions speak for";
+        place(order(request, &lists(request)), video, absent)
     }
 }

@@ -3,11 +3,19 @@
 use async_trait::async_trait;
 use foryou_actors::catalogue::VideoIndex;
 
-use super::{Source, SourceKind};
+use super::{Source, SourceKind, place};
 use crate::feed::request::Request;
 
 /// All-time favourites, then the rest of the catalogue from a place that differs from feed to feed.
 pub struct Fallback;
+
+fn order(request: &Request) -> impl Iterator<Item = VideoIndex> {
+    let popular = request.trends.everywhere.last().into_iter().flatten().map(|(video, _)| *video);
+    let videos = request.catalogue.len() as u32;
+    let start = if videos == 0 { 0 } else { (request.seed % u64::from(videos)) as u32 };
+    let rest = (start..videos).chain(0..start);
+    popular.chain(rest).filter(|&video| request.servable(video))
+}
 
 #[async_trait]
 impl Source for Fallback {
@@ -16,10 +24,10 @@ impl Source for Fallback {
     }
 
     async fn find(&self, request: &Request) -> Result<Vec<VideoIndex>, String> {
-        let popular = request.trends.everywhere.last().into_iter().flatten().map(|(video, _)| *video);
-        let videos = request.catalogue.len() as u32;
-        let start = if videos == 0 { 0 } else { (request.seed % u64::from(videos)) as u32 };
-        let rest = (start..videos).chain(0..start);
-        Ok(popular.chain(rest).filter(|&video| request.servable(video)).take(request.limit * 3).collect())
+        Ok(order(request).take(request.limit * 3).collect())
+    }
+
+    fn place(&self, request: &Request, video: VideoIndex) -> Result<usize, &'static str> {
+        place(order(request), video, "it is not in the catalogue")
     }
 }

@@ -21,4 +21,11 @@ impl Source for Fresh {
         let fresh = request.trends.fresh.iter().copied().filter(|&video| request.servable(video));
         Ok(fresh.choose_multiple(&mut rng, request.settings.candidates.fresh.count()))
     }
+
+    fn place(&self, request: &Request, video: VideoIndex) -> Result<usize, &'static str> {
+        Err(match request.trends.fresh.contains(&video) {
+            true => "it needs a first audience, and was not drawn for this feed",
+            false => "it is not new, or has had its first audience",
+        })
+    }
 }

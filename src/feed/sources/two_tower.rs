@@ -22,4 +22,18 @@ impl Source for TwoTower {
         let hits = release.retrieve(user, k, |video| request.servable(video)).map_err(|e| e.to_string())?;
         Ok(hits.into_iter().map(|hit| hit.item).collect())
     }
+
+    fn score(&self, request: &Request, video: VideoIndex) -> Option<f32> {
+        request.release.as_ref()?.score(request.user_vector.as_ref()?, video)
+    }
+
+    /// Among all servable videos, as an exact search would order them.
+    fn place(&self, request: &Request, video: VideoIndex) -> Result<usize, &'static str> {
+        let (Some(release), Some(user)) = (&request.release, &request.user_vector) else {
+            return Err("there are no models");
+        };
+        let score = release.score(user, video).ok_or("it has no vector yet")?;
+        let others = (0..request.catalogue.len() as VideoIndex).filter(|&other| request.servable(other));
+        Ok(others.filter_map(|other| release.score(user, other)).filter(|other| *other > score).count())
+    }
 }

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use foryou_actors::histogram::Spread;
-use foryou_schemas::{Country, Timestamp, UserId, id::check_id};
+use foryou_schemas::{Country, Timestamp, UserId, VideoId, id::check_id};
 use serde_json::{Value, json};
 
 use super::people::look;
@@ -10,8 +10,10 @@ use crate::{
     app::App,
     error::Problem,
     features::REGISTRY,
+    feed::{Look, Preview},
     http::{
         around::json,
+        feed::known,
         forward::elsewhere,
         input::{Query, id},
     },
@@ -19,14 +21,8 @@ use crate::{
 
 /// `GET /admin/api/people/{id}/feed`: what would be recommended now, and why. Nothing is recorded: to look changes nothing.
 pub async fn inspect(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let user = id(&request, UserId::new)?;
-    let mut query = Query::of(&request);
-    let limit = query.limit();
-    let surface = query.take("surface", |text| check_id(text).map(|()| text.to_owned()));
-    let country = query.take("country", Country::parse);
-    query.finish()?;
-    let (session, _) = look(&app, &user, elsewhere(&request).is_none()).await?;
-    let (feed, request, made) = app.feeds.preview(user, session, limit, surface.as_deref(), country).await;
+    let look = asked(&app, &request, Query::of(&request)).await?;
+    let Preview { feed, request, made } = app.feeds.preview(look).await;
     let features = |row: Option<usize>| -> Value {
         let values = row.map(|row| made.features.row(row)).unwrap_or_default();
         let named = REGISTRY.iter().zip(values).filter(|(_, value)| value.is_finite());
@@ -35,8 +31,6 @@ pub async fn inspect(app: Data<App>, request: HttpRequest) -> Result<HttpRespons
     let items = feed.items.iter().zip(&made.items).map(|(item, candidate)| {
         json!({
             "item": item,
-            "rank": candidate.rank,
-            "utility": candidate.utility,
             "mood": request.mood.at(candidate.entry.category),
             "features": features(candidate.row),
         })
@@ -64,6 +58,27 @@ pub async fn inspect(app: Data<App>, request: HttpRequest) -> Result<HttpRespons
             "items": items.collect::<Vec<_>>(),
         }),
     )
+}
+
+/// `GET /admin/api/people/{id}/feed/why`: why a video is not in that feed, or where it is.
+pub async fn why(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let mut query = Query::of(&request);
+    let video = query.need("video", |text| VideoId::new(text));
+    let look = asked(&app, &request, query).await?;
+    let (video, number) = known(&app, video)?;
+    let why = app.feeds.why(look, number).await.map_err(Problem::internal)?;
+    json(StatusCode::OK, &why.ok_or_else(|| Problem::unknown("video", video))?)
+}
+
+/// What is asked, with the session as it is: to look wakes nobody.
+async fn asked(app: &App, request: &HttpRequest, mut query: Query) -> Result<Look, Problem> {
+    let user = id(request, UserId::new)?;
+    let limit = query.limit();
+    let surface = query.take("surface", |text| check_id(text).map(|()| text.into()));
+    let country = query.take("country", Country::parse);
+    query.finish()?;
+    let (session, _) = look(app, &user, elsewhere(request).is_none()).await?;
+    Ok(Look { user, session, limit, surface, country })
 }
 
 /// `GET /admin/api/degraded`: the reasons why feeds fell back, word for word.

@@ -50,6 +50,14 @@ impl Query {
         read(&value).map_err(|reason| self.refuse(name, reason)).ok()
     }
 
+    /// Takes a parameter that has to be given; `None` is refused by [`finish`](Self::finish).
+    pub fn need<T>(&mut self, name: &'static str, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        if !self.parameters.iter().any(|(given, _)| given == name) {
+            self.refuse(name, "is missing");
+        }
+        self.take(name, read)
+    }
+
     /// Takes a whole number within `range`.
     pub fn whole<N>(&mut self, name: &'static str, range: RangeInclusive<N>, otherwise: N) -> N
     where

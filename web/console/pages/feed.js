@@ -3,11 +3,14 @@
 import { clear, h } from "/assets/shared/dom.js";
 import { ago, digits, ms, percent, rate, whole, words } from "/assets/shared/format.js";
 import { get, enc } from "../api.js";
-import { attempt, card, figures, grid, link, page, personForm, problem, table, wide } from "../ui.js";
+import { told } from "../story.js";
+import { attempt, badge, card, figures, grid, link, page, personForm, problem, table, wide } from "../ui.js";
 
 const STAGES = ["session", "user", "sources", "filters", "features", "rank", "select", "answer"];
 const SOURCES = ["two_tower", "similar", "followed", "category", "trending", "fresh", "fallback"];
 const FALLEN = ["session", "after", "models", "user_tower", "features", "ranker", "owner"];
+// How long the feed is that the inspector looks at.
+const LIMIT = 30;
 
 export default function feed(context) {
   const [user] = context.parts;
@@ -51,11 +54,51 @@ function overview(context) {
 function inspector(context, user) {
   const story = h("div.story", { "aria-live": "polite" }, h("p.quiet", "Making the feed …"));
   const load = async () => {
-    try { clear(story, ...tell(await get(`/admin/api/people/${enc(user)}/feed?limit=30`))); } catch (error) { clear(story, problem(error)); }
+    try { clear(story, ...tell(await get(`/admin/api/people/${enc(user)}/feed?limit=${LIMIT}`))); } catch (error) { clear(story, problem(error)); }
   };
   load();
   return page(`Feed of ${user}`, "What would be recommended now, and why. Nothing is recorded.",
-    h("p.actions", h("button.quiet", { type: "button", onclick: load }, "Make it again"), link(`/admin/people/${enc(user)}`, "What is known of this person"), link("/admin/feed", "All feeds")), story);
+    h("p.actions", h("button.quiet", { type: "button", onclick: load }, "Make it again"), link(`/admin/people/${enc(user)}`, "What is known of this person"), link("/admin/feed", "All feeds")),
+    question(user), story);
+}
+
+// Asks after one video, shown or not.
+function question(user) {
+  const input = h("input", { type: "search", name: "video", id: "why-video", autocomplete: "off", spellcheck: "false", required: true, placeholder: "video id" });
+  const answer = h("div.answer", { "aria-live": "polite" });
+  const ask = async (event) => {
+    event.preventDefault();
+    const video = input.value.trim();
+    if (!video) return;
+    clear(answer, h("p.quiet", "Looking …"));
+    try { clear(answer, verdict(await get(`/admin/api/people/${enc(user)}/feed/why?limit=${LIMIT}&video=${enc(video)}`))); } catch (error) { clear(answer, problem(error)); }
+  };
+  return card("Why not this video?", h("form.person", { onsubmit: ask }, h("label", { for: "why-video" }, "Video"), input, h("button.primary", { type: "submit" }, "Ask")), answer);
+}
+
+function verdict(why) {
+  const sources = table("How it stands with each source", [
+    { head: "Source", cell: (s) => words(s.source) },
+    { head: "Brought it", cell: (s) => badge(s.found ? "yes" : "no", s.found ? "good" : "plain") },
+    { head: "Its place", number: true, cell: (s) => (s.rank === null ? "–" : whole(s.rank + 1)) },
+    { head: "Its score", number: true, cell: (s) => (s.score === null ? "–" : digits(s.score, 3)) },
+    { head: "Brought", number: true, cell: (s) => whole(s.brought) },
+    { head: "Why not", cell: (s) => s.detail ?? "" },
+  ]);
+  sources.set(why.sources);
+  const numbers = figures([
+    { label: "Its place", value: () => (why.position === null ? "–" : whole(why.position + 1)), hint: why.shown ? `of ${why.limit}` : why.position === null ? "it was not ranked" : "in a longer feed" },
+    { label: "Its score", value: () => (why.score === null ? "–" : digits(why.score, 3)), hint: why.score === null ? "" : why.shown ? "in its slot" : "when the last slot was given away" },
+    { label: `Score of the last of ${why.limit}`, value: () => (why.last_score === null ? "–" : digits(why.last_score, 3)) },
+    { label: "Took", value: () => ms(why.took_ms) },
+  ]);
+  numbers.update();
+  return h("div.verdict",
+    h("p.state", badge(why.shown ? "shown" : words(why.stage), why.shown ? "good" : "bad"), why.reason ? h("span.tag", words(why.reason)) : null, h("strong", why.video), h("span", why.detail)),
+    why.degraded.length ? h("p.problem", `Fell back: ${why.degraded.join("; ")}`) : null,
+    numbers.element,
+    h("div.why", told(why.explain, why.score)),
+    h("h3", "Sources"), sources.element);
 }
 
 function tell(found) {
@@ -81,16 +124,12 @@ function tell(found) {
   ].filter(Boolean);
 }
 
-function item({ item: video, rank, utility, mood, features }, about) {
-  const outcomes = Object.entries(video.explain?.outcomes ?? {}).filter(([name]) => name !== "watch_ms").sort((a, b) => b[1] - a[1]);
-  const watch = video.explain?.outcomes?.watch_ms;
+function item({ item: video, mood, features }, about) {
+  const explain = video.explain;
   return h("li.item", h("details",
     h("summary", h("span.position", String(video.position + 1)), h("span.what", h("strong", video.title ?? video.video), h("span.quiet", `category ${video.category} · creator ${video.creator} · ${digits(video.duration_ms / 1000, 3)} s`)),
-      h("span.tags", video.explain.sources.map((s) => h("span.tag", words(s)))), h("span.score", h("span.visually-hidden", "score "), digits(video.score, 3))),
-    h("div.why",
-      h("div", h("h3", "Decisions"), h("ol.steps", video.explain.stages.map((s) => h("li", s))), h("p.quiet", `Rank ${rank + 1} in its source, utility ${digits(utility, 3)}, mood of its category ${digits(mood, 2)}.`)),
-      h("div", h("h3", "Predicted"), h("div.bars", outcomes.map(([name, p]) => h("div.bar", h("span.label", words(name)), h("span.track", h("span.fill", { style: { width: `${Math.min(100, p * 100)}%` } })), h("span.value", percent(p, 1)))),
-        watch === undefined ? null : h("div.bar", h("span.label", "watch time"), h("span"), h("span.value", ms(watch))))),
-      h("div.features", h("h3", "Features"), h("div.table", { tabindex: "0", role: "region", "aria-label": `Features of video ${video.video}` }, h("table", h("tbody", Object.entries(features).map(([name, value]) =>
+      h("span.tags", explain.sources.map((s) => h("span.tag", words(s)))), h("span.score", h("span.visually-hidden", "score "), digits(video.score, 3))),
+    h("div.why", told(explain, video.score),
+      h("div.features", h("h3", "Features"), h("p.quiet", `Mood of its category ${digits(mood, 2)}.`), h("div.table", { tabindex: "0", role: "region", "aria-label": `Features of video ${video.video}` }, h("table", h("tbody", Object.entries(features).map(([name, value]) =>
         h("tr", h("th", { scope: "row", title: about[name] }, words(name)), h("td.number", digits(value, 3)))))))))));
 }
