@@ -1,13 +1,16 @@
 //! `GET /v1/feed/ws`: a feed that stays fresh. A person's client says what happens, and is sent a better tail without asking.
 
 mod actor;
+mod frames;
 mod messages;
 mod open;
+mod outbox;
 mod subscription;
 
 use std::time::Duration;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_http::ws::handshake;
+use actix_web::{HttpRequest, HttpResponse, body::MessageBody, web};
 use foryou_actors::services::membership::Home;
 use foryou_schemas::{Country, UserId, id::check_id};
 
@@ -15,13 +18,18 @@ use super::input::Query;
 use crate::{
     access::{Caller, origin_allowed},
     app::App,
+    config,
     error::Problem,
 };
 use actor::{FeedSocket, Parts};
+use frames::Incoming;
 pub use open::Sockets;
 
 /// After how long a client may ask again whose person this node does not hold.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// More than the longest message to a client: a hundred videos, each with its story.
+const LARGEST_FRAME: usize = 1 << 20;
 
 /// The path.
 pub const PATH: &str = "/v1/feed/ws";
@@ -49,12 +57,19 @@ pub async fn get(
         Home::Nobody { reason } => return Err(Problem::overloaded(&reason, RETRY)),
     }
     let place = app.sockets.enter(&user)?;
-    let (response, out, frames) = actix_ws::handle(&request, payload).map_err(|error| Problem::no_socket(&error))?;
+    let mut response = handshake(request.head()).map_err(|error| Problem::no_socket(&error))?;
     let subscriber = app.subscriptions.subscribe(user.clone(), &app.sessions).await?;
     let limit = app.sockets.settings().frame_limit_kb.count() * 1024;
-    let frames = frames.max_frame_size(limit).aggregate_continuations().max_continuation_size(limit);
-    FeedSocket::start(Parts { app, user, caller, _place: place, surface, country, out }, frames, subscriber);
-    Ok(response)
+    let (out, sent) = outbox::line(app.sockets.unread().clone());
+    let response = response.message_body(sent.boxed()).map_err(Problem::internal)?;
+    FeedSocket::start(Parts { app, user, caller, _place: place, surface, country, out }, Incoming::new(payload, limit), subscriber);
+    Ok(response.into())
+}
+
+/// How much of an answer a connection may hold before it waits for its client: more than a socket ever has, since a connection that waits
+/// cannot be dropped.
+pub fn write_buffer(settings: &config::Sockets) -> usize {
+    settings.unread_kb.count() * 1024 + LARGEST_FRAME
 }
 
 fn whose(caller: &Caller, named: Option<UserId>) -> Result<UserId, Problem> {
