@@ -41,7 +41,7 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(30);
 /// Settings.
 #[derive(Debug, Clone, Serialize)]
 pub struct SocketsBench {
-    /// Idle sockets, each of a person of the data set.
+    /// Idle sockets, each of a person without a history: what histories cost is what `bench sessions` measures.
     pub idle: usize,
     /// Idle sockets that are opened before, so that memory pools are warm; they stay open.
     pub before: usize,
@@ -65,7 +65,7 @@ pub struct SocketsReport {
     pub head: Head,
     pub settings: SocketsBench,
     pub idle: usize,
-    /// The resident set that each idle socket added to the server's, the person's session in it.
+    /// The resident set that each idle socket added to the server's, the person's (empty) session in it.
     pub bytes_each: usize,
     /// From the first connection to the last first feed, milliseconds a socket.
     pub open_ms_each: f64,
@@ -104,21 +104,23 @@ pub async fn run(mut settings: SocketsBench) -> Result<SocketsReport> {
     config.sockets.max = Whole::new(u32::try_from(sockets + OTHER_FILES)?);
     let server = Server::start(&settings.target).await?;
     let people = server.users.len();
-    ensure!(people as u64 >= sockets, "the data set has {people} people, fewer than {sockets} sockets");
-    let (warm, rest) = server.users.split_at(before + active);
-    warm_up(&server, warm).await?;
+    ensure!(people >= active, "the data set has {people} people, fewer than {active} active sockets");
+    let people = &server.users[..active];
+    let names: Vec<String> = (0..before + idle).map(|n| format!("idle-{n}")).collect();
+    let (first, rest) = names.split_at(before);
+    warm_up(&server, people).await?;
     let dropped = Arc::new(AtomicU64::new(0));
 
     let mut idlers = JoinSet::new();
-    open(&server, 0, &warm[..before], &mut idlers, &dropped).await?;
+    open(&server, 0, first, &mut idlers, &dropped).await?;
     let empty = settled(&server).await?;
     let opening = Instant::now();
-    open(&server, before, &rest[..idle], &mut idlers, &dropped).await?;
+    open(&server, before, rest, &mut idlers, &dropped).await?;
     let open_ms_each = opening.elapsed().as_secs_f64() * 1e3 / idle.max(1) as f64;
     let full = settled(&server).await?;
 
     let cpu = server.cpu_s()?;
-    let tails = act(&server, &settings, &warm[before..], &dropped).await?;
+    let tails = act(&server, &settings, people, &dropped).await?;
     let cpu = server.cpu_s()? - cpu;
     idlers.shutdown().await;
     Ok(SocketsReport {

@@ -1,6 +1,7 @@
 //! `GET /v1/feed/ws`: a feed that stays fresh. A person's client says what happens, and is sent a better tail without asking.
 
 mod actor;
+mod carried;
 mod frames;
 mod messages;
 mod open;
@@ -14,7 +15,10 @@ use actix_web::{HttpRequest, HttpResponse, body::MessageBody, web};
 use foryou_actors::services::membership::Home;
 use foryou_schemas::{Country, UserId, id::check_id};
 
-use super::input::Query;
+use super::{
+    forward::{self, Forwarder},
+    input::Query,
+};
 use crate::{
     access::{Caller, origin_allowed},
     app::App,
@@ -22,6 +26,7 @@ use crate::{
     error::Problem,
 };
 use actor::{FeedSocket, Parts};
+use carried::Carried;
 use frames::Incoming;
 pub use open::Sockets;
 
@@ -37,6 +42,7 @@ pub const PATH: &str = "/v1/feed/ws";
 /// Opens the socket. Whose it is says the token, or `user` where it is a server's.
 pub async fn get(
     app: web::Data<App>,
+    forwarder: web::Data<Forwarder>,
     caller: Caller,
     request: HttpRequest,
     payload: web::Payload,
@@ -51,18 +57,36 @@ pub async fn get(
         return Err(Problem::forbidden("Pages of this origin may not open sockets here; list it in access.origins."));
     }
     let user = whose(&caller, user)?;
-    match app.membership.home(&user) {
-        Home::Here => {}
-        Home::There { node, .. } => return Err(Problem::overloaded(&format!("Node {node} holds this user"), RETRY)),
-        Home::Nobody { reason } => return Err(Problem::overloaded(&reason, RETRY)),
-    }
-    let place = app.sockets.enter(&user)?;
     let mut response = handshake(request.head()).map_err(|error| Problem::no_socket(&error))?;
+    let place = match (app.membership.home(&user), forward::sender(request.headers())) {
+        (Home::Here, _) => app.sockets.enter(&user)?,
+        (Home::Nobody { reason }, _) => return Err(Problem::overloaded(&reason, RETRY)),
+        (Home::There { .. }, Some(sender)) => {
+            return Err(Problem::overloaded(&forward::disagree(sender, &app), RETRY));
+        }
+        (Home::There { node, address }, None) => {
+            let place = app.sockets.enter(&user)?;
+            let limit = app.config.cluster.forward_timeout_ms.millis();
+            let opened = forwarder.open(&address, &request, limit).await;
+            let opened = opened.map_err(|error| Problem::away(&forward::silent(&node), error))?;
+            return match opened {
+                Err(refused) => Ok(refused),
+                Ok(peer) => {
+                    let carried = Carried::start(peer, payload, app.sockets.stopping(), place);
+                    Ok(response.message_body(carried.boxed()).map_err(Problem::internal)?.into())
+                }
+            };
+        }
+    };
     let subscriber = app.subscriptions.subscribe(user.clone(), &app.sessions).await?;
     let limit = app.sockets.settings().frame_limit_kb.count() * 1024;
     let (out, sent) = outbox::line(app.sockets.unread().clone());
     let response = response.message_body(sent.boxed()).map_err(Problem::internal)?;
-    FeedSocket::start(Parts { app, user, caller, _place: place, surface, country, out }, Incoming::new(payload, limit), subscriber);
+    FeedSocket::start(
+        Parts { app, user, caller, _place: place, surface, country, out },
+        Incoming::new(payload, limit),
+        subscriber,
+    );
     Ok(response.into())
 }
 

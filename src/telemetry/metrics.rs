@@ -72,7 +72,11 @@ impl Default for Metrics {
         registry.register("forward_seconds", "Requests passed on to another node, by outcome", forwards.clone());
         registry.register("access_refused", "Requests that were not let in, by reason", refused.clone());
         let (pushes, sockets_closed) = (Family::default(), Family::default());
-        registry.register("feed_socket_pushes", "Tails sent over feed sockets, by what they were sent for", pushes.clone());
+        registry.register(
+            "feed_socket_pushes",
+            "Tails sent over feed sockets, by what they were sent for",
+            pushes.clone(),
+        );
         registry.register("feed_sockets_closed", "Feed sockets that ended, by reason", sockets_closed.clone());
         Self {
             registry: Mutex::new(registry),

@@ -66,10 +66,7 @@ async fn subscribers_hear_what_concerns_them() {
     rig.catalogue.put_videos(vec![(video_id(102), video(1, 0))]).await.unwrap();
     rig.subscriptions.release_swapped("r1");
     assert!(matches!(one.next().await, Notice::Session { kind: Kind::Unfollow, .. }));
-    assert_eq!(
-        (one.next().await, two.next().await),
-        (Notice::Release("r1".into()), Notice::Release("r1".into()))
-    );
+    assert_eq!((one.next().await, two.next().await), (Notice::Release("r1".into()), Notice::Release("r1".into())));
     // One that does not read loses notices, but never the last chance to notice.
     let many: Vec<_> = (10..90).map(|n| event(n, &user(2), n % 40, "view")).collect();
     rig.ingest(&many).await;

@@ -269,7 +269,8 @@ impl FeedSocket {
     /// time comes to each at another.
     fn pause(&self) -> Duration {
         let settings = self.parts.app.sockets.settings();
-        let gathers = self.made.map_or(Duration::ZERO, |made| settings.coalesce_ms.millis().saturating_sub(made.elapsed()));
+        let gathers =
+            self.made.map_or(Duration::ZERO, |made| settings.coalesce_ms.millis().saturating_sub(made.elapsed()));
         match self.stale.as_ref().map(|stale| stale.kind) {
             Some(Cause::Release | Cause::Video) => {
                 let spread = settings.spread_ms.millis();

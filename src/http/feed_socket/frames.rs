@@ -158,7 +158,11 @@ mod tests {
 
     #[test]
     fn too_long_a_message_is_refused_by_its_head() {
-        for head in [&[0x81, 0xfe, 0x03, 0xe9][..], &[0x81, 0xff, 0, 0, 0, 0, 0xff, 0, 0, 0], &[0x81, 0xff, 255, 0, 0, 0, 0, 0, 0, 0]] {
+        for head in [
+            &[0x81, 0xfe, 0x03, 0xe9][..],
+            &[0x81, 0xff, 0, 0, 0, 0, 0xff, 0, 0, 0],
+            &[0x81, 0xff, 255, 0, 0, 0, 0, 0, 0, 0],
+        ] {
             let mut frames = frames();
             frames.add(Bytes::copy_from_slice(head));
             assert_eq!(frames.next(), Err(Fault::TooLarge), "{head:?}");
@@ -185,7 +189,10 @@ mod tests {
             frames.add(bytes.freeze());
         }
         let heard: Vec<_> = std::iter::from_fn(|| frames.next().unwrap()).collect();
-        assert_eq!(heard, [Heard::Ping(Bytes::from_static(b"p")), message("one two three"), message("more"), Heard::Close]);
+        assert_eq!(
+            heard,
+            [Heard::Ping(Bytes::from_static(b"p")), message("one two three"), message("more"), Heard::Close]
+        );
     }
 
     #[test]

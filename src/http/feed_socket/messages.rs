@@ -218,7 +218,8 @@ mod tests {
 
     #[test]
     fn what_a_client_says_is_read_strictly() {
-        let hello = Said::parse(br#"{"type":"hello","buffer":7,"resume":"0000000000000000000000000000ab12.12.3"}"#).unwrap();
+        let hello =
+            Said::parse(br#"{"type":"hello","buffer":7,"resume":"0000000000000000000000000000ab12.12.3"}"#).unwrap();
         let resume = Resume { id: Uuid::from_u128(0xab12), head: 12, seq: 3 };
         assert_eq!(resume.word(), "0000000000000000000000000000ab12.12.3");
         assert_eq!(hello, Said::Hello { buffer: 7, resume: Some(resume) });

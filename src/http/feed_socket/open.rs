@@ -293,7 +293,8 @@ mod tests {
         Ended::ALL.into_iter().for_each(|ended| sockets.counts().ended(ended));
         Cause::ALL.into_iter().for_each(|cause| sockets.counts().pushed(cause));
         let text = metrics.encode().unwrap();
-        let ended = Ended::ALL.map(|ended| format!("foryou_feed_sockets_closed_total{{reason=\"{}\"}} 1", ended.word()));
+        let ended =
+            Ended::ALL.map(|ended| format!("foryou_feed_sockets_closed_total{{reason=\"{}\"}} 1", ended.word()));
         let pushed = Cause::ALL.map(|cause| format!("foryou_feed_socket_pushes_total{{cause=\"{}\"}} 1", cause.word()));
         for line in ended.iter().chain(&pushed) {
             assert!(text.lines().any(|told| told == line), "{line} is not in\n{text}");
@@ -306,8 +307,7 @@ mod tests {
 
     #[test]
     fn a_person_has_no_more_than_so_many_and_a_place_becomes_free_again() {
-        let sockets =
-            sockets(config::Sockets { per_user: crate::config::Whole::new(2), ..config::Sockets::default() });
+        let sockets = sockets(config::Sockets { per_user: crate::config::Whole::new(2), ..config::Sockets::default() });
         let (one, two) = (sockets.enter(&user("ann")).unwrap(), sockets.enter(&user("ann")).unwrap());
         assert!(sockets.enter(&user("ann")).is_err() && sockets.enter(&user("bob")).is_ok());
         drop(one);

@@ -288,8 +288,11 @@ mod tests {
         }
         assert!(!outbox.has_room() && outbox.waits().is_some());
         assert_eq!(unread.load(Relaxed) as u64, outbox.unread());
-        let pings: Vec<_> =
-            frames(&taken(&sent).0).into_iter().filter(|(code, _)| *code == OpCode::Ping).map(|(_, said)| said).collect();
+        let pings: Vec<_> = frames(&taken(&sent).0)
+            .into_iter()
+            .filter(|(code, _)| *code == OpCode::Ping)
+            .map(|(_, said)| said)
+            .collect();
         assert_eq!(pings.len(), 3);
         assert!(outbox.answered(&pings[1]) && outbox.has_room() && outbox.waits().is_some());
         assert!(!outbox.answered(&pings[0]), "that was known");
