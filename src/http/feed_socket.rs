@@ -1,6 +1,8 @@
 //! `GET /v1/feed/ws`: a feed that stays fresh. A person's client says what happens, and is sent a better tail without asking.
 
 mod actor;
+#[cfg(test)]
+mod asyncapi;
 mod carried;
 mod frames;
 mod messages;
