@@ -44,6 +44,7 @@ static FILES: &[(&str, &[u8])] = &assets![
     "console/pages/store.js",
     "console/pages/training.js",
     "console/ui.js",
+    "docs/docs.css",
     "shared/chart.css",
     "shared/chart.js",
     "shared/dom.js",
