@@ -16,6 +16,7 @@ use foryou_actors::{
 };
 use foryou_schemas::{FieldError, Invalid};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The media type of a problem document.
 pub const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -40,15 +41,21 @@ struct Details {
     cause: Option<String>,
 }
 
-/// A problem as its receiver sees it.
-#[derive(Serialize)]
-#[expect(missing_docs, reason = "RFC 9457 says it")]
+/// What is answered in place of what was asked for (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
 pub struct Document<'a> {
+    /// Which kind of problem: `urn:foryou:problem:` and a word.
+    #[schema(format = "uri")]
     pub r#type: String,
+    /// The kind in words.
     pub title: &'a str,
+    /// The status of the answer.
+    #[schema(minimum = 400, maximum = 599)]
     pub status: u16,
+    /// What is wrong here, and what to do.
     pub detail: &'a str,
-    /// What is wrong with which field.
+    /// What is wrong with which field; left out where there is nothing to say.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub errors: &'a [FieldError],
 }

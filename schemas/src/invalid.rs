@@ -1,9 +1,10 @@
 //! What was wrong with an input, field by field.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// One field that cannot be accepted, and what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// The field's name as the client wrote it; empty when the body as a whole is meant.
     pub field: String,

@@ -8,6 +8,7 @@ pub mod event;
 pub mod feed;
 pub mod id;
 pub mod invalid;
+pub mod json;
 pub mod object;
 pub mod time;
 pub mod user;

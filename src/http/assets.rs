@@ -45,6 +45,7 @@ static FILES: &[(&str, &[u8])] = &assets![
     "console/pages/training.js",
     "console/story.js",
     "console/ui.js",
+    "docs/docs.css",
     "shared/chart.css",
     "shared/chart.js",
     "shared/dom.js",

@@ -6,29 +6,58 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use foryou_actors::ports::store::creators::{Before, Related, Relation};
 use foryou_schemas::{CreatorId, Timestamp, UserId};
 use serde::Serialize;
+use utoipa::{
+    ToSchema,
+    openapi::{RefOr, Schema, schema::Object},
+};
 
 use super::{
     around::json,
     forward::elsewhere,
     history::PATIENCE,
     input::{Query, id},
+    openapi::{Group, Spec, field, text, word},
     patience::patiently,
 };
 use crate::{app::App, error::Problem};
 
-#[derive(Serialize)]
-struct Creators {
+/// Whom a person follows and blocks.
+#[derive(Serialize, ToSchema)]
+pub struct Creators {
+    /// Newest first.
     creators: Vec<Row>,
     /// Where the next page begins; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
 
-#[derive(Serialize)]
+/// A creator, and how the person stands to them.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RelatedCreator)]
 struct Row {
+    #[schema(schema_with = creator)]
     creator: CreatorId,
+    #[schema(schema_with = relation)]
     relation: Relation,
+    #[schema(value_type = String, format = DateTime)]
     since: Timestamp,
+}
+
+fn creator() -> RefOr<Schema> {
+    field("video", "creator")
+}
+
+fn relation() -> Object {
+    word(&["follow", "block"], None)
+}
+
+/// What the document says of it.
+pub fn spec() -> Spec {
+    Spec::new(Group::People, "getCreators", "Whom a person follows and blocks", "Newest first, page by page.")
+        .limit()
+        .query("before", "The `next` of the page before; the first page without it", text())
+        .answers::<Creators>(200, "A page")
+        .refuses(404)
 }
 
 /// The creators with whom the person has to do; `before` is the `next` of the page before.

@@ -6,13 +6,34 @@ use actix_web::{HttpResponse, web::Data};
 use foryou_actors::{catalogue::Catalogue, ports::store::StoreError, services::membership::Home};
 use foryou_schemas::{Event, EventId, Invalid, Timestamp, UserId, event::MAX_BATCH, object, object::Object};
 use prometheus_client::metrics::counter::Counter;
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
+use utoipa::openapi::schema::OneOfBuilder;
 
 use super::{
     input::Body,
-    results::{Outcome, Status, answer},
+    openapi::{Group, Spec, refers},
+    results::{Answer, Outcome, Status, answer},
 };
 use crate::{access::Caller, app::App, clock::Ids, error::Problem, telemetry::Metrics};
+
+/// What the document says of it.
+pub fn spec() -> Spec {
+    let one_or_more = OneOfBuilder::new().item(refers("Event")).item(refers("EventBatch"));
+    Spec::new(
+        Group::Events,
+        "postEvents",
+        "Tell what people did",
+        "One event, or up to 1,000. What is accepted is durable. The event's `id` makes it safe to send again, and is what a feed's \
+         `after` takes. A video has to be in the catalogue before events can name it. A person's token may tell that person's own \
+         events only.",
+    )
+    .reads(
+        "One event, or a list",
+        one_or_more,
+        json!({"id": "e-1", "user": "u1", "video": "v1", "kind": "view", "watch_ms": 5300}),
+    )
+    .answers::<Answer<'_>>(202, "A result for each event, in order. Where every one is rejected the answer is 422")
+}
 
 /// Validates, keeps out what is known already, publishes the rest, and answers when that is durable.
 pub async fn post(app: Data<App>, caller: Caller, Body(body): Body) -> Result<HttpResponse, Problem> {

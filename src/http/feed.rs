@@ -1,6 +1,6 @@
 //! `GET /v1/users/{id}/feed`, and `GET /v1/users/{id}/feed/why`.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use foryou_actors::catalogue::VideoIndex;
@@ -10,12 +10,37 @@ use super::{
     around::json,
     forward::elsewhere,
     input::{Query, id},
+    openapi::{Group, Spec, field, flag, refers, whole},
 };
 use crate::{
     app::App,
     error::Problem,
     feed::{FeedRequest, Look},
 };
+
+/// How long a feed may wait for the event that it names.
+const WAITS_MS: RangeInclusive<u32> = 0..=2_000;
+/// How long it waits where nobody says.
+const WAIT_MS: u32 = 250;
+
+/// What the document says of it.
+pub fn spec() -> Spec {
+    Spec::new(
+        Group::Feeds,
+        "getFeed",
+        "A person's next videos",
+        "Best first. Somebody who is not known yet gets a feed too. What could not be done in time is left out and named in \
+         `degraded`: a feed is better than none. Serving it says that the videos were offered, not that they were seen: send \
+         `impression` or `view` events for those, with `feed` and `position`.",
+    )
+    .limit()
+    .query("after", "The id of an event of this person: the feed waits until it is applied", field("event", "id"))
+    .query("wait_ms", "How long to wait for `after` at most", whole(WAITS_MS, WAIT_MS))
+    .query("explain", "Whether to tell each item's story", flag())
+    .query("surface", "Where in the app the feed is shown", field("event", "surface"))
+    .query("country", "Where the person is now", refers("Country"))
+    .answers_with(200, "The feed", "Feed")
+}
 
 /// The person's next videos. An unknown person gets a feed too.
 pub async fn get(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -64,7 +89,7 @@ fn asked(request: &HttpRequest, query: &mut Query) -> Result<FeedRequest, Proble
 }
 
 fn wait(query: &mut Query) -> Duration {
-    Duration::from_millis(query.whole("wait_ms", 0..=2_000, 250))
+    Duration::from_millis(query.whole("wait_ms", WAITS_MS, WAIT_MS).into())
 }
 
 /// How long a feed may wait for the event that it names.

@@ -20,6 +20,7 @@ use foryou_schemas::{Country, UserId, id::check_id};
 use super::{
     forward::{self, Forwarder},
     input::Query,
+    openapi::{Group, Spec, field, refers, text},
 };
 use crate::{
     access::{Caller, origin_allowed},
@@ -40,6 +41,23 @@ const LARGEST_FRAME: usize = 1 << 20;
 
 /// The path.
 pub const PATH: &str = "/v1/feed/ws";
+
+/// What the document says of it.
+pub fn spec() -> Spec {
+    Spec::new(
+        Group::Feeds,
+        "openFeedSocket",
+        "A feed that stays fresh (WebSocket)",
+        "A WebSocket handshake. From then on one JSON object a frame, each with a `type`: the client says `hello`, `event`, `seen`, `more`, \
+         `ping`; the server `welcome`, `feed`, `ack`, `pong`, `error`, `bye`. The server replaces what is still to be watched whenever it \
+         knows better.",
+    )
+    .query("user", "Whose feed; with a person's token it is theirs, and may be left out", field("user", "id"))
+    .query("surface", "Where in the app the feed is shown", field("event", "surface"))
+    .query("country", "Where the person is now", refers("Country"))
+    .query("access_token", "The token, where a browser cannot set a header", text())
+    .is_done(101, "The socket is open")
+}
 
 /// Opens the socket. Whose it is says the token, or `user` where it is a server's.
 pub async fn get(

@@ -5,11 +5,16 @@ use std::time::Duration;
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web::Data};
 use foryou_schemas::{Event, UserId};
 use serde::Serialize;
+use utoipa::{
+    ToSchema,
+    openapi::schema::{Array, ArrayBuilder},
+};
 
 use super::{
     around::json,
     forward::elsewhere,
     input::{Query, id},
+    openapi::{Group, Spec, refers},
     patience::patiently,
 };
 use crate::{app::App, error::Problem};
@@ -17,9 +22,25 @@ use crate::{app::App, error::Problem};
 /// How long a request waits for what is applied to be written.
 pub const PATIENCE: Duration = Duration::from_secs(2);
 
-#[derive(Serialize)]
-struct History {
+/// What a person did.
+#[derive(Serialize, ToSchema)]
+pub struct History {
+    /// Newest first.
+    #[schema(schema_with = recorded)]
     events: Vec<Event>,
+}
+
+fn recorded() -> Array {
+    ArrayBuilder::new().items(refers("RecordedEvent")).description(Some("Newest first")).build()
+}
+
+/// What the document says of it.
+pub fn spec() -> Spec {
+    let about = "The latest events, in the reverse order of their application.";
+    Spec::new(Group::People, "getHistory", "What a person did", about)
+        .limit()
+        .answers::<History>(200, "The events")
+        .refuses(404)
 }
 
 /// The latest events, in the reverse order of their application.

@@ -8,4 +8,4 @@ mod query;
 pub use body::{Body, BodyLimits};
 pub use path::id;
 pub use percent::{encode, fields};
-pub use query::Query;
+pub use query::{LIMIT, LIMITS, Query};

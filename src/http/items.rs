@@ -3,18 +3,26 @@
 use actix_web::{HttpResponse, http::StatusCode};
 use foryou_actors::catalogue::{Catalogue, VideoIndex};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::around::json;
 use crate::error::Problem;
 
-#[derive(Serialize)]
-struct Items<'a> {
+/// Videos with scores.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ScoredVideos)]
+pub struct Items<'a> {
+    /// Best first.
     items: Vec<Item<'a>>,
 }
 
-#[derive(Serialize)]
+/// A video with its score.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ScoredVideo)]
 struct Item<'a> {
+    /// Its id.
     video: &'a str,
+    /// What the list is sorted by.
     score: f32,
 }
 

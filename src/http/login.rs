@@ -10,7 +10,7 @@ use actix_web::{
 use foryou_actors::ports::audit::Outcome;
 use tokio::sync::Semaphore;
 
-use super::input::fields;
+use super::{html::escaped, input::fields};
 use crate::{
     access::{Caller, Deed, admins::Session, same_origin},
     app::App,
@@ -143,10 +143,6 @@ fn page(status: StatusCode, app: &App, next: &str, problem: &str) -> HttpRespons
     }
     html += "</main>\n</body>\n</html>\n";
     HttpResponse::build(status).content_type("text/html; charset=utf-8").body(html)
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 /// What a browser that asks for a page of the console gets in place of a refusal: the way to the form.

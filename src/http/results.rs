@@ -4,13 +4,15 @@ use actix_web::{HttpResponse, http::StatusCode};
 use foryou_schemas::{FieldError, Invalid, object::Object};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::around::json;
 use crate::error::Problem;
 
 /// What became of one element.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ResultStatus)]
 pub enum Status {
     /// It is durable.
     Accepted,
@@ -21,9 +23,11 @@ pub enum Status {
 }
 
 /// One element's result.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ElementResult)]
 pub struct Outcome {
     /// Its id, where it has a readable one.
+    #[schema(required)]
     pub id: Option<String>,
     /// What became of it.
     pub status: Status,
@@ -46,9 +50,13 @@ impl Outcome {
     }
 }
 
-#[derive(Serialize)]
-struct Answer<'a> {
+/// What became of a batch.
+#[derive(Serialize, ToSchema)]
+#[schema(as = BatchResults)]
+pub struct Answer<'a> {
+    /// How many are new.
     accepted: usize,
+    /// One for each element, in order.
     results: &'a [Outcome],
 }
 

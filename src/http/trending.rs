@@ -3,8 +3,27 @@
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use foryou_schemas::{Country, id::check_id};
 
-use super::{input::Query, items};
+use super::{
+    input::Query,
+    items,
+    openapi::{Group, Spec, field, refers, word},
+};
 use crate::{app::App, error::Problem, window::Window};
+
+/// What the document says of it.
+pub fn spec() -> Spec {
+    Spec::new(
+        Group::Videos,
+        "getTrending",
+        "What is popular now",
+        "By counts that decay with the window's half-life, best first.",
+    )
+    .limit()
+    .query("country", "Among people there", refers("Country"))
+    .query("category", "Of this category only", field("video", "category"))
+    .query("window", "The half-life of the counts", word(&Window::names(), Some(Window::default().name())))
+    .answers::<items::Items<'_>>(200, "The videos")
+}
 
 /// The videos that are liked most now, best first.
 pub async fn get(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {

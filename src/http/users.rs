@@ -7,12 +7,13 @@ use foryou_actors::services::membership::Home;
 use foryou_schemas::{User, UserId, event::MAX_BATCH, object};
 use futures_util::future::join_all;
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 
 use super::{
     forward::{self, Forwarder},
     input::Body,
-    results::{Outcome, Status, answer},
+    openapi::{Group, Spec, refers},
+    results::{Answer, Outcome, Status, answer},
     user,
 };
 use crate::{app::App, error::Problem};
@@ -28,6 +29,17 @@ struct Shares<'a> {
 #[derive(Serialize)]
 struct Share<'a> {
     users: &'a [&'a RawValue],
+}
+
+/// What the document says of it.
+pub fn spec() -> Spec {
+    let about = "Up to 1,000 profiles, each set as by `PUT`. Of several of one person the last counts.";
+    Spec::new(Group::People, "postUsers", "Set many profiles", about)
+        .reads("The profiles", refers("UserBatch"), json!({"users": [{"id": "u1", "age": 27}]}))
+        .answers::<Answer<'_>>(
+            202,
+            "A result for each profile, in order. Where every one is rejected the answer is 422",
+        )
 }
 
 /// Writes every acceptable profile; a later one of the same person wins. Where a node that has to write some cannot be asked, the

@@ -9,10 +9,13 @@ use foryou_actors::{
 };
 use foryou_schemas::{Status, Video, VideoId};
 use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
 
 use super::{
-    around::json,
+    around,
     input::{Body, id},
+    openapi::{Group, Spec, refers},
     patience::patiently,
 };
 use crate::{app::App, error::Problem};
@@ -26,8 +29,9 @@ struct Document<'a> {
 }
 
 /// Counts since the beginning.
-#[derive(Serialize)]
-struct Stats {
+#[derive(Serialize, ToSchema)]
+#[schema(as = VideoStats)]
+pub struct Stats {
     impressions: u32,
     views: u32,
     long_views: u32,
@@ -59,6 +63,33 @@ pub fn find(catalogue: &Catalogue, id: &VideoId) -> Result<(VideoIndex, Arc<Vide
     known.filter(|(_, video)| video.status == Status::Live).ok_or_else(|| Problem::unknown("video", id))
 }
 
+/// What the document says of the change.
+pub fn put_spec() -> Spec {
+    let about = "Adds the video, or replaces all of it but its counts. It can be in a feed as soon as this is answered. With `status` \
+                 `removed` it is taken down.";
+    let example =
+        json!({"creator": "c1", "category": "cooking", "duration_ms": 15_300, "tags": ["soup"], "title": "Soup"});
+    Spec::new(Group::Videos, "putVideo", "Publish a video", about)
+        .reads("The video", refers("VideoProfile"), example)
+        .answers_with(200, "The video, replaced", "StoredVideo")
+        .answers_with(201, "The video, new", "StoredVideo")
+        .mentions::<Stats>()
+}
+
+/// What the document says of the question.
+pub fn get_spec() -> Spec {
+    let about = "The video with its counts since the beginning. One that was removed is as unknown.";
+    Spec::new(Group::Videos, "getVideo", "A video", about).answers_with(200, "The video", "StoredVideo").refuses(404)
+}
+
+/// What the document says of the removal.
+pub fn delete_spec() -> Spec {
+    let about = "It is in no feed from now on. What people did with it is kept.";
+    Spec::new(Group::Videos, "deleteVideo", "Take a video down", about)
+        .is_done(204, "The video is removed")
+        .refuses(404)
+}
+
 /// Adds or replaces the video; it can be in a feed when this is answered.
 pub async fn put(app: Data<App>, request: HttpRequest, Body(body): Body) -> Result<HttpResponse, Problem> {
     let id = id(&request, VideoId::new)?;
@@ -88,5 +119,5 @@ fn document(app: &App, id: &VideoId, number: VideoIndex, status: StatusCode) -> 
     let catalogue = app.live.catalogue();
     let video = catalogue.video(number).ok_or_else(|| Problem::unknown("video", id))?;
     let tally = app.live.statistics.read().tally(Entity::Video(number));
-    json(status, &Document { id, video, stats: tally.into() })
+    around::json(status, &Document { id, video, stats: tally.into() })
 }

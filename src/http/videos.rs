@@ -2,13 +2,24 @@
 
 use actix_web::{HttpResponse, web::Data};
 use foryou_schemas::{Video, VideoId, event::MAX_BATCH, object};
+use serde_json::json;
 
 use super::{
     input::Body,
+    openapi::{Group, Spec, refers},
     patience::patiently,
-    results::{Outcome, Status, answer},
+    results::{Answer, Outcome, Status, answer},
 };
 use crate::{app::App, error::Problem};
+
+/// What the document says of it.
+pub fn spec() -> Spec {
+    let about = "Up to 1,000 videos, each added or replaced as by `PUT`. Of several with one id the last counts.";
+    let video = json!({"id": "v1", "creator": "c1", "category": "cooking", "duration_ms": 15_300});
+    Spec::new(Group::Videos, "postVideos", "Publish many videos", about)
+        .reads("The videos", refers("VideoBatch"), json!({"videos": [video]}))
+        .answers::<Answer<'_>>(202, "A result for each video, in order. Where every one is rejected the answer is 422")
+}
 
 /// Writes every acceptable video; a later one of the same id wins.
 pub async fn post(app: Data<App>, Body(body): Body) -> Result<HttpResponse, Problem> {

@@ -30,6 +30,8 @@ const EXPECTED: &[(&str, &str, &[&str])] = &[
     ("GET", "/v1/trending", &["feed"]),
     ("GET", "/internal/tallies", &[]),
     ("GET", "/healthz", &["everybody"]),
+    ("GET", "/openapi.json", &["everybody"]),
+    ("GET", "/docs", &["everybody"]),
     ("GET", "/readyz", &["everybody"]),
     ("GET", "/metrics", &["admin", "console"]),
     ("GET", "/admin/login", &["everybody"]),

@@ -18,6 +18,7 @@ mod forward;
 mod kill;
 mod login;
 mod nodes;
+mod openapi;
 mod operations;
 mod people;
 mod producers;

@@ -8,6 +8,11 @@ use foryou_schemas::{FieldError, Invalid};
 use super::percent;
 use crate::error::Problem;
 
+/// How many elements a list may be asked for.
+pub const LIMITS: RangeInclusive<u32> = 1..=100;
+/// How many there are where nobody says.
+pub const LIMIT: u32 = 20;
+
 /// The parameters of one request. Collects every problem instead of the first.
 pub struct Query {
     parameters: Vec<(String, Option<String>)>,
@@ -71,9 +76,9 @@ impl Query {
         number.unwrap_or(otherwise)
     }
 
-    /// `limit`: 1–100, 20 where it is not given.
+    /// `limit`: [`LIMITS`], or [`LIMIT`] where it is not given.
     pub fn limit(&mut self) -> usize {
-        self.whole("limit", 1..=100, 20)
+        self.whole("limit", LIMITS, LIMIT) as usize
     }
 
     /// Takes `true` or `false`; absent is false.
