@@ -275,8 +275,17 @@ async fn person(mut person: Person, mut actions: mpsc::UnboundedReceiver<(u64, I
                     person.feed = message;
                     false
                 }
-                Ok(message) => message["type"] == "error" || message["type"] == "bye",
-                Err(_) => true,
+                Ok(message) => {
+                    let refused = message["type"] == "error" || message["type"] == "bye";
+                    if refused {
+                        tracing::warn!(%message, "an active socket is left");
+                    }
+                    refused
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "an active socket is left");
+                    true
+                }
             },
             () = patience => true,
         };
