@@ -272,7 +272,10 @@ async fn person(mut person: Person, mut actions: mpsc::UnboundedReceiver<(u64, I
                             tails.saturating_record(scheduled.elapsed().as_micros() as u64);
                         }
                     }
-                    person.feed = message;
+                    // An action needs a video: a feed that ran out of its time may have none.
+                    if message["items"].as_array().is_some_and(|items| !items.is_empty()) {
+                        person.feed = message;
+                    }
                     false
                 }
                 Ok(message) => {
