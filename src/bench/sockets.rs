@@ -272,11 +272,23 @@ async fn person(mut person: Person, mut actions: mpsc::UnboundedReceiver<(u64, I
                             tails.saturating_record(scheduled.elapsed().as_micros() as u64);
                         }
                     }
-                    person.feed = message;
+                    // An action needs a video: a feed that ran out of its time may have none.
+                    if message["items"].as_array().is_some_and(|items| !items.is_empty()) {
+                        person.feed = message;
+                    }
                     false
                 }
-                Ok(message) => message["type"] == "error" || message["type"] == "bye",
-                Err(_) => true,
+                Ok(message) => {
+                    let refused = message["type"] == "error" || message["type"] == "bye";
+                    if refused {
+                        tracing::warn!(%message, "an active socket is left");
+                    }
+                    refused
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "an active socket is left");
+                    true
+                }
             },
             () = patience => true,
         };

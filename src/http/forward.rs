@@ -219,7 +219,7 @@ impl Forwarder {
         let opened = self.peers.open(address, request, limit).await;
         let counted = if opened.is_ok() { &self.answered } else { &self.failed };
         counted.observe(began.elapsed());
-        Ok(opened?.map_err(|refused| response(refused)))
+        Ok(opened?.map_err(response))
     }
 
     async fn pass_on(

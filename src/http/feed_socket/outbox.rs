@@ -246,16 +246,14 @@ impl MessageBody for Sent {
 
 #[cfg(test)]
 mod tests {
-    use std::task::Waker;
-
     use super::*;
 
     /// Everything that a connection that takes all gets until it is asked to wait.
     fn taken(sent: &Sent) -> (Vec<u8>, bool) {
-        let (mut bytes, mut context) = (Vec::new(), Context::from_waker(Waker::noop()));
+        let (mut bytes, context) = (Vec::new(), Context::from_waker(Waker::noop()));
         let mut pauses = 0;
         loop {
-            match sent.0.borrow_mut().next(&mut context) {
+            match sent.0.borrow_mut().next(&context) {
                 Poll::Ready(Some(Ok(piece))) => {
                     assert!(piece.len() <= PIECE);
                     bytes.extend_from_slice(&piece);
@@ -323,7 +321,7 @@ mod tests {
         let (outbox, sent) = line(Arc::default());
         outbox.text("x");
         outbox.abandon();
-        let next = sent.0.borrow_mut().next(&mut Context::from_waker(Waker::noop()));
+        let next = sent.0.borrow_mut().next(&Context::from_waker(Waker::noop()));
         assert!(matches!(next, Poll::Ready(Some(Err(Unread)))));
     }
 }
