@@ -56,6 +56,8 @@ pub struct FeedSocket {
     parts: Parts,
     /// None until the client has said hello.
     list: Option<Subscription>,
+    /// Whether items tell their story.
+    explain: bool,
     /// Why the tail is to be replaced.
     stale: Option<Because>,
     /// How many videos the client wants behind its tail.
@@ -103,6 +105,7 @@ impl FeedSocket {
             Self {
                 parts,
                 list: None,
+                explain: false,
                 stale: None,
                 more: 0,
                 working: false,
@@ -124,7 +127,8 @@ impl FeedSocket {
         };
         match (said, self.list.is_some()) {
             (Said::Ping, _) => self.say(Says::Pong.frame(), context),
-            (Said::Hello { buffer, resume }, false) => {
+            (Said::Hello { buffer, resume, explain }, false) => {
+                self.explain = explain;
                 let (sockets, user) = (&self.parts.app.sockets, &self.parts.user);
                 let resume = resume.map(|resume| sockets.resumed(user, resume));
                 let id = uuid::Uuid::now_v7().simple().to_string();
@@ -265,7 +269,7 @@ impl FeedSocket {
             user: self.parts.user.clone(),
             limit: limit.min(MOST_ITEMS as usize),
             after: self.after.take().map(|event| (event, APPLIED_WITHIN)),
-            explain: false,
+            explain: self.explain,
             surface: self.parts.surface.clone(),
             country: self.parts.country,
             elsewhere: None,
@@ -289,6 +293,7 @@ impl FeedSocket {
             // Their notices bring the tail that reflects them.
             self.own.clear();
         }
+        let took_ms = feed.took_ms;
         let fits = |item: &FeedItem| match because {
             Some(_) => list.may_come(&item.video),
             None => list.may_follow(&item.video),
@@ -303,7 +308,7 @@ impl FeedSocket {
             item.position = u32::try_from(position).unwrap_or(u32::MAX);
         }
         let resume = list.resume().word();
-        self.say(Says::Feed { seq, from, items: &items, because: &because, resume }.frame(), context);
+        self.say(Says::Feed { seq, from, took_ms, items: &items, because: &because, resume }.frame(), context);
     }
 
     fn complain(&mut self, problem: &Problem, context: &mut Context<Self>) {
