@@ -29,19 +29,25 @@ pub struct Args {
     #[arg(long)]
     live: bool,
     /// With --live: how many seconds of the log pass in one.
-    #[arg(long, value_name = "N", default_value = "1", value_parser = speed, requires = "live")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = speed, requires = "live", conflicts_with = "predictions")]
     speed: f64,
     /// With --live: this much of the log's end only; `day` is 1d.
-    #[arg(long, value_name = "DURATION|day", value_parser = last, requires = "live")]
+    #[arg(long, value_name = "DURATION|day", value_parser = last, requires = "live", conflicts_with = "predictions")]
     last: Option<Duration>,
     /// With --live: the server.
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080", requires = "live")]
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8080",
+        requires = "live",
+        conflicts_with = "predictions"
+    )]
     url: String,
     /// With --live: a key with the scopes events and feed, where the server asks for one. Best given as FORYOU_KEY.
-    #[arg(long, value_name = "KEY", requires = "live")]
+    #[arg(long, value_name = "KEY", requires = "live", conflicts_with = "predictions")]
     key: Option<String>,
     /// With --live: begin again at the end, until stopped.
-    #[arg(long = "loop", requires = "live")]
+    #[arg(long = "loop", requires = "live", conflicts_with = "predictions")]
     repeat: bool,
 }
 

@@ -19,6 +19,7 @@ fn serve() -> Server {
 /// The page of a person, with a video on the screen and others behind it.
 fn open(server: &Server, user: &str) -> Browser {
     let browser = Browser::open(&server.base);
+    browser.screen(SCREENS[0]);
     browser.goto(&format!("/demo?user={user}"));
     browser.wait("document.querySelector('.card.here') && document.querySelectorAll('.next li').length > 2");
     browser

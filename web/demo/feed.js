@@ -97,7 +97,8 @@ export class Feed extends EventTarget {
     this.resume = message.resume;
     this.asking = false;
     for (const position of [...this.list.keys()]) if (position >= message.from && position > this.head) this.list.delete(position);
-    for (const item of message.items) if (item.position > this.head) this.list.set(item.position, item);
+    // A server that came back may not know yet what was watched while it was away.
+    for (const item of message.items) if (item.position > this.head && !this.seen.includes(item.video)) this.list.set(item.position, item);
     if (this.held && this.held.position > this.head) {
       // Half on the screen already: it stays the next.
       for (const [position, item] of [...this.list]) if (item.video === this.held.video) this.list.delete(position);
