@@ -56,7 +56,7 @@ function shell(app) {
   parts = { took: panels.took(state.start.coalesce_ms), why: panels.why(), next: panels.upNext(), person: panels.person(state.token ? null : pick), crowd: panels.crowd() };
   const keys = h("section.card.keys-card", { "aria-labelledby": "p-keys" }, h("h2", { id: "p-keys" }, "Keys"), keyList(KEYS.slice(0, 8)));
   sheet = h("div.sheet", { id: "sheet" },
-    h("div.sheet-head", h("span", "What the server thinks"), h("button.icon-button", { type: "button", "aria-label": "Back to the video", onclick: () => open(false) }, icon("close"))),
+    h("section.sheet-head", { "aria-label": "Panels" }, h("span", "What the server thinks"), h("button.icon-button", { type: "button", "aria-label": "Back to the video", onclick: () => open(false) }, icon("close"))),
     h("aside.side.right", { "aria-label": "What the server thinks" }, parts.took.element, parts.next.element, parts.why.element),
     h("aside.side.left", { "aria-label": "People" }, parts.person.element, parts.crowd.element, keys));
   const tool = (label, title, content, act) => h("button.icon-button", { type: "button", "aria-label": label, title, onclick: act }, content);
