@@ -29,7 +29,7 @@ engines-down:
 	scripts/engines.sh down
 
 demo: build
-	ENGINES=$(ENGINES) scripts/demo.sh
+	ENGINES=$(ENGINES) CROWD=$(CROWD) scripts/demo.sh
 
 lint:
 	$(CARGO) fmt --all --check

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Imports the bundled data and trains where that was not done yet, serves on 127.0.0.1:8080, and says what to try. With ENGINES=real
-# on RabbitMQ and Cassandra, which it brings up and leaves running.
+# Imports the bundled data and trains where that was not done yet, serves on 127.0.0.1:8080, and says what to try. A crowd does the
+# last logged day again in the background; CROWD=no leaves it out. With ENGINES=real on RabbitMQ and Cassandra, which it brings up and
+# leaves running.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -20,7 +21,10 @@ case ${ENGINES:-embedded} in
 esac
 export FORYOU__DATA__DIR=${FORYOU__DATA__DIR:-.foryou}
 export FORYOU__SERVER__BIND=${FORYOU__SERVER__BIND:-127.0.0.1:8080}
+# A person at the page waits for what they did, and for nobody else.
+export FORYOU__SOCKETS__COALESCE_MS=${FORYOU__SOCKETS__COALESCE_MS:-5}
 url=http://$FORYOU__SERVER__BIND
+case ${CROWD:=yes} in yes | no) ;; *) echo "CROWD is yes or no, not $CROWD" >&2; exit 2 ;; esac
 
 # A release is live only when both steps have ended; importing again changes nothing.
 if [ ! -e "$FORYOU__DATA__DIR/releases/active" ]; then
@@ -37,9 +41,22 @@ until (exec 3<>"/dev/tcp/${FORYOU__SERVER__BIND/://}") 2>/dev/null && curl -sf "
   sleep 0.05
 done
 
+crowd=
+if [ "$CROWD" = yes ]; then
+  # A day in twelve minutes, again and again. What it has to say lies beside the data.
+  "$foryou" replay data/kuairand/val.parquet --live --speed 120 --last day --loop --url "$url" >"$FORYOU__DATA__DIR/crowd.log" 2>&1 &
+  crowd=$!
+fi
+
 cat <<TEXT
 
-foryou serves on $url (Ctrl-C stops it). Try in another terminal:
+foryou serves on $url (Ctrl-C stops it):
+
+  $url/demo    a feed to swipe through, and why it is what it is
+  $url/admin   the console, live
+  $url/        what else there is
+
+$([ -z "$crowd" ] || echo "A crowd does the last logged day again, 120 times as fast; CROWD=no leaves it out. ")Or in another terminal:
 
 1. How often each category stands in the feed of somebody new:
    curl -s '$url/v1/users/you/feed?limit=60' | grep -o '"category":"[^"]*"' | sort | uniq -c | sort -rn
@@ -52,5 +69,10 @@ foryou serves on $url (Ctrl-C stops it). Try in another terminal:
 
 TEXT
 # A signal ends the first wait; the second is for the server's orderly end.
-wait "$server" || wait "$server"
+wait "$server" || wait "$server" || status=$?
+if [ -n "$crowd" ]; then
+  kill -TERM "$crowd" 2>/dev/null || true
+  wait "$crowd" 2>/dev/null || true
+fi
 [ "${ENGINES:-embedded}" = embedded ] || echo "RabbitMQ and Cassandra still run: make engines-down stops them, rm -rf .engines forgets all."
+exit "${status:-0}"

@@ -34,7 +34,7 @@ use crate::{
     engines::Engines,
     exchange,
     feed::{Feeds, counts::Counts, pipeline::Pipeline, trends::Popular},
-    http::{self, Claims, EventCounts, console, feed_socket::Sockets},
+    http::{self, Claims, EventCounts, console, demo::Demo, feed_socket::Sockets},
     models::{IndexKeeper, Loading, Models, ReleaseLoader, Releases, shelf::Shelf},
     stores::timed::{StoreCounts, TimedStore},
     telemetry::{EngineFigures, Freshness, Gauges, Metrics, Objective, Observatory},
@@ -81,6 +81,8 @@ pub struct App {
     pub subscriptions: Subscriptions,
     /// The feed sockets that are open.
     pub sockets: Sockets,
+    /// The page to feel a feed at.
+    pub demo: Demo,
     /// Which node holds whose session.
     pub membership: Membership,
     /// From the bus into sessions and the store.
@@ -248,6 +250,7 @@ impl Application {
         metrics.observed("feed_sockets_unread_bytes", "Written to feed sockets, and not known to be read", move || {
             unread.load(std::sync::atomic::Ordering::Relaxed) as f64
         });
+        let demo = Demo::new(config.server.demo, ip.is_loopback() && !gate.is_checked());
         let app = Data::new(App {
             config,
             started_at: clock.now(),
@@ -268,6 +271,7 @@ impl Application {
             feeds,
             subscriptions,
             sockets,
+            demo,
             membership,
             ingest,
             quarantine,

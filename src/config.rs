@@ -20,8 +20,8 @@ pub use error::ConfigError;
 pub use feed::{Candidates, Diversity, Exploration, Feed, Utility};
 pub use secret::Secret;
 pub use sections::{
-    Bus, BusKind, Cluster, Console, Data, Log, LogFormat, Models, Rabbitmq, Scylla, Server, Sessions, Sockets, Store,
-    StoreKind, Tls, Training,
+    Bus, BusKind, Cluster, Console, Data, Demo, Log, LogFormat, Models, Rabbitmq, Scylla, Server, Sessions, Sockets,
+    Store, StoreKind, Tls, Training,
 };
 
 /// What every environment variable that overrides a key begins with.

@@ -5,12 +5,14 @@ mod assets;
 mod claims;
 pub mod console;
 mod creators;
+pub mod demo;
 mod events;
 mod feed;
 pub mod feed_socket;
 mod forward;
 mod health;
 mod history;
+mod home;
 mod html;
 pub mod input;
 mod items;
@@ -142,6 +144,8 @@ fn routes(web: &mut Table) {
     route(web, login::STYLE, [(Method::GET, Open, web::to(login::style))]);
     route(web, "/metrics", [(Method::GET, Metrics, web::to(metrics::get))]);
     route(web, assets::PATH, [(Method::GET, Open, web::to(assets::get))]);
+    route(web, "/", [(Method::GET, Open, web::to(home::get))]);
+    demo::routes(web);
     console::routes(web);
 }
 

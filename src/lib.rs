@@ -7,6 +7,7 @@ pub mod brokers;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod crowd;
 pub mod engines;
 pub mod error;
 pub mod exchange;

@@ -38,7 +38,8 @@ pub fn run(args: Args, context: Context) -> anyhow::Result<()> {
     })
 }
 
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+/// SIGINT or SIGTERM.
+pub fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     Ok(async move {

@@ -23,6 +23,19 @@ impl Default for Data {
     }
 }
 
+/// Whether there is a page to feel a feed at, `/demo`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Demo {
+    /// Where the server is reached over loopback only and checks nobody.
+    #[default]
+    Auto,
+    /// Yes.
+    On,
+    /// No.
+    Off,
+}
+
 /// The HTTP server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "foryou.toml says it")]
@@ -36,6 +49,7 @@ pub struct Server {
     pub body_timeout_ms: Whole<1, 600_000>,
     pub keep_alive_s: Whole<0, 3_600>,
     pub drain_s: Whole<0, 3_600>,
+    pub demo: Demo,
     pub tls: Tls,
 }
 
@@ -51,6 +65,7 @@ impl Default for Server {
             body_timeout_ms: const { Whole::new(10_000) },
             keep_alive_s: const { Whole::new(75) },
             drain_s: const { Whole::new(20) },
+            demo: Demo::default(),
             tls: Tls::default(),
         }
     }

@@ -209,12 +209,11 @@ impl Row {
         match &self.what {
             What::History(seen) => {
                 let duration = durations.get(&seen.video).copied().unwrap_or(PICTURE_DURATION_MS);
-                let stem = format!("kr-{}-h{}", seen.user, seen.index);
-                self.events(seen.user, seen.video, &stem, None, seen.events(duration), sink)
+                let id = |kind| EventId::new(format!("kr-{}-h{}-{}", seen.user, seen.index, suffix(kind)));
+                self.events(seen.user, seen.video, id, None, seen.events(duration), sink)
             }
             What::Log(row) => {
-                let stem = format!("kr-{}-{}-{}", row.user, row.video, row.at_ms);
-                self.events(row.user, row.video, &stem, Some(row.tab), row.events(), sink)
+                self.events(row.user, row.video, |kind| row.event_id(kind), Some(row.tab), row.events(), sink)
             }
         }
     }
@@ -223,7 +222,7 @@ impl Row {
         &self,
         user: i64,
         video: i64,
-        stem: &str,
+        id: impl Fn(Kind) -> Result<EventId, String>,
         tab: Option<u16>,
         told: impl Iterator<Item = (Kind, Option<u32>)>,
         sink: &mut Sink,
@@ -241,7 +240,7 @@ impl Row {
         };
         let surface: Option<Box<str>> = tab.map(|tab| tab.to_string().into());
         for (kind, watch_ms) in told {
-            let Ok(id) = EventId::new(format!("{stem}-{}", suffix(kind))) else { continue };
+            let Ok(id) = id(kind) else { continue };
             let event = Event {
                 id,
                 user: user.clone(),

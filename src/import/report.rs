@@ -55,6 +55,11 @@ impl Report {
         self.say();
     }
 
+    /// The step goes on under another name.
+    pub fn rename(&self, what: &str) {
+        self.bar.set_message(what.to_owned());
+    }
+
     /// `done` units more of the step are done.
     pub fn advance(&self, done: u64) {
         self.bar.inc(done);

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use foryou_actors::ports::store::FeatureStore;
-use foryou_schemas::{Event, EventId, Timestamp, UserId, VideoId};
+use foryou_schemas::{Event, Timestamp, UserId, VideoId};
 use serde::Serialize;
 
 use super::{
@@ -154,8 +154,8 @@ fn write(path: &Path, log: &Log, rows: &Rows, predicted: &Predicted, release: &s
     table::write(path, &columns, &[("release", release.to_owned())])
 }
 
-/// All events of the files, and how many lines were refused.
-fn read(files: &[PathBuf]) -> anyhow::Result<(Vec<Event>, u64)> {
+/// All events of the files, in their order and under their own ids, and how many lines were refused.
+pub fn read(files: &[PathBuf]) -> anyhow::Result<(Vec<Event>, u64)> {
     let report = report::Report::new();
     let mut events = Vec::new();
     for file in files {
@@ -186,7 +186,7 @@ fn read_kuairand(file: &Path, report: &report::Report, events: &mut Vec<Event>) 
 
 fn event(row: &kuairand::LogRow, kind: foryou_schemas::Kind, watch_ms: Option<u32>) -> Result<Event, String> {
     Ok(Event {
-        id: EventId::new("replayed")?,
+        id: row.event_id(kind)?,
         user: UserId::new(row.user.to_string())?,
         video: VideoId::new(row.video.to_string())?,
         kind,

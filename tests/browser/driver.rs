@@ -126,6 +126,19 @@ impl Browser {
         self.post("/actions", &json!({"actions": [{"type": "key", "id": "keyboard", "actions": actions}]}));
     }
 
+    /// Pulls an element up by a finger, two thirds of its height.
+    pub fn swipe_up(&self, selector: &str) {
+        let place = self.script(&format!(
+            "const b = document.querySelector({}).getBoundingClientRect(); return [b.x + b.width / 2, b.y, b.height].map(Math.round)",
+            json!(selector)
+        ));
+        let [x, top, height] = [0, 1, 2].map(|i| place[i].as_i64().unwrap());
+        let at = |part: i64| json!({"type": "pointerMove", "duration": 60, "x": x, "y": top + height * part / 6});
+        let (down, up) = (json!({"type": "pointerDown", "button": 0}), json!({"type": "pointerUp", "button": 0}));
+        let finger = json!({"type": "pointer", "id": "finger", "parameters": {"pointerType": "touch"}, "actions": [at(5), down, at(4), at(2), at(1), up]});
+        self.post("/actions", &json!({ "actions": [finger] }));
+    }
+
     /// Shows the page on another screen.
     pub fn screen(&self, screen: Screen) {
         let Screen { width, height, dark, .. } = screen;

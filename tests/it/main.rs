@@ -10,6 +10,7 @@ mod callers;
 mod catalogue;
 mod commands;
 mod creators;
+mod crowd;
 mod edge;
 mod events;
 mod faults;

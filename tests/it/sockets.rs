@@ -191,6 +191,23 @@ fn an_action_brings_a_better_tail_and_nothing_watched_comes_back() {
 }
 
 #[test]
+fn a_client_that_asks_for_it_is_told_why_and_how_long_it_took() {
+    let server = serve();
+    let mut socket = Client::open(&server, "eve");
+    socket.send(Message::text(r#"{"type":"hello","buffer":4,"explain":true}"#)).unwrap();
+    let mut client = Client { socket, list: BTreeMap::new(), head: 0, seq: 0, resume: String::new() };
+    let first = client.until("feed");
+    assert!(first["took_ms"].as_f64().is_some_and(|took| took > 0.0), "{first}");
+    client.act("eve-like", "like", &client.videos()[0].clone());
+    assert!(client.list.values().all(|item| item["explain"]["sources"].as_array().is_some_and(|all| !all.is_empty())));
+    let told = client.list.values().next().unwrap();
+    assert!(told["explain"]["outcomes"]["like"].is_number(), "{told}");
+    // Who does not ask is not told.
+    let plain = Client::hello(&server, "eve", 4, None);
+    assert!(plain.list.values().all(|item| item.get("explain").is_none()));
+}
+
+#[test]
 fn more_comes_behind_what_is_there() {
     let server = serve();
     let mut client = Client::hello(&server, "mo", 5, None);

@@ -61,6 +61,8 @@ pub struct FeedSocket {
     parts: Parts,
     /// None until the client has said hello, and once another socket goes on with it.
     list: Option<Subscription>,
+    /// Whether items tell their story.
+    explain: bool,
     /// Why the tail is to be replaced.
     stale: Option<Because>,
     /// How many videos the client wants behind its tail.
@@ -114,6 +116,7 @@ impl FeedSocket {
             Self {
                 parts,
                 list: None,
+                explain: false,
                 stale: None,
                 more: 0,
                 planned: None,
@@ -140,7 +143,10 @@ impl FeedSocket {
         let about = About::of(&said);
         match (said, self.list.is_some()) {
             (Said::Ping, _) => self.say(&Says::Pong.frame(), context),
-            (Said::Hello { buffer, resume }, false) => self.hello(buffer, resume, context),
+            (Said::Hello { buffer, resume, explain }, false) => {
+                self.explain = explain;
+                self.hello(buffer, resume, context);
+            }
             (Said::Hello { .. }, true) => {
                 self.complain(&Invalid::field("type", "was hello before; it is said once").into(), about, context);
             }
@@ -337,7 +343,7 @@ impl FeedSocket {
             user: self.parts.user.clone(),
             limit: limit.min(MOST_ITEMS as usize),
             after: self.after.take().map(|event| (event, APPLIED_WITHIN)),
-            explain: false,
+            explain: self.explain,
             surface: self.parts.surface.clone(),
             country: self.parts.country,
             elsewhere: None,
@@ -371,6 +377,7 @@ impl FeedSocket {
             // Their notices bring the tail that reflects them.
             self.own.clear();
         }
+        let took_ms = feed.took_ms;
         let fits = |item: &FeedItem| match because {
             Some(_) => list.may_come(&item.video),
             None => list.may_follow(&item.video),
@@ -385,7 +392,7 @@ impl FeedSocket {
             item.position = u32::try_from(position).unwrap_or(u32::MAX);
         }
         let resume = list.resume().word();
-        self.say(&Says::Feed { seq, from, items: &items, because: &because, resume }.frame(), context);
+        self.say(&Says::Feed { seq, from, took_ms, items: &items, because: &because, resume }.frame(), context);
         let counts = self.parts.app.sockets.counts();
         counts.pushed(because.kind);
         if let Some(acted) = acted {

@@ -15,8 +15,8 @@ pub const MOST_ITEMS: i64 = 100;
 /// What a client says.
 #[derive(Debug, PartialEq)]
 pub enum Said<'a> {
-    /// The first word: how many videos the client wants at hand, and where it was.
-    Hello { buffer: usize, resume: Option<Resume> },
+    /// The first word: how many videos the client wants at hand, where it was, and whether items shall tell their story.
+    Hello { buffer: usize, resume: Option<Resume>, explain: bool },
     /// Something happened; the frame is an event without `user`.
     Event(&'a [u8]),
     /// The client got to a video.
@@ -36,8 +36,9 @@ impl<'a> Said<'a> {
             Some("hello") => {
                 let buffer = o.optional("buffer", |raw| object::integer(raw, 1..=MOST_ITEMS));
                 let resume = o.optional("resume", |raw| Resume::read(&object::text(raw)?));
-                let hello = Self::Hello { buffer: buffer.unwrap_or(DEFAULT_BUFFER) as usize, resume };
-                o.finish("type, buffer, resume", Some(hello))
+                let explain = o.optional("explain", |raw| object::read(raw, "true or false")).unwrap_or(false);
+                let hello = Self::Hello { buffer: buffer.unwrap_or(DEFAULT_BUFFER) as usize, resume, explain };
+                o.finish("type, buffer, resume, explain", Some(hello))
             }
             Some("event") => Ok(Self::Event(frame)),
             Some("seen") => {
@@ -125,8 +126,8 @@ impl Cause {
 pub enum Says<'a> {
     /// The answer to `hello`.
     Welcome { resume: String, heartbeat_ms: u64 },
-    /// Replaces everything from position `from` on.
-    Feed { seq: u64, from: u64, items: &'a [FeedItem], because: &'a Because, resume: String },
+    /// Replaces everything from position `from` on. `took_ms` is what the feed took, waiting for the cause to be applied included.
+    Feed { seq: u64, from: u64, took_ms: f64, items: &'a [FeedItem], because: &'a Because, resume: String },
     /// What became of an event.
     Ack { id: &'a str, status: Status },
     /// The answer to `ping`.
@@ -222,7 +223,9 @@ mod tests {
             Said::parse(br#"{"type":"hello","buffer":7,"resume":"0000000000000000000000000000ab12.12.3"}"#).unwrap();
         let resume = Resume { id: Uuid::from_u128(0xab12), head: 12, seq: 3 };
         assert_eq!(resume.word(), "0000000000000000000000000000ab12.12.3");
-        assert_eq!(hello, Said::Hello { buffer: 7, resume: Some(resume) });
+        assert_eq!(hello, Said::Hello { buffer: 7, resume: Some(resume), explain: false });
+        let told = Said::parse(br#"{"type":"hello","explain":true}"#).unwrap();
+        assert_eq!(told, Said::Hello { buffer: 5, resume: None, explain: true });
         assert_eq!(Said::parse(br#"{"type":"ping"}"#).unwrap(), Said::Ping);
         assert_eq!(Said::parse(br#"{"type":"more"}"#).unwrap(), Said::More { limit: 5 });
         for wrong in [
@@ -235,6 +238,7 @@ mod tests {
             r#"{"type":"hello","resume":"x"}"#,
             r#"{"type":"hello","resume":"0000000000000000000000000000ab12.-1.2"}"#,
             r#"{"type":"hello","resume":"x.1.2"}"#,
+            r#"{"type":"hello","explain":"yes"}"#,
             r#"{"type":"seen"}"#,
             r#"{"type":"ping","more":1}"#,
             "{}",

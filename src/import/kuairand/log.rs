@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, path::Path};
 
-use foryou_schemas::{Kind, event::MAX_WATCH_MS};
+use foryou_schemas::{EventId, Kind, event::MAX_WATCH_MS};
 
 use crate::import::{
     ImportError,
@@ -65,6 +65,11 @@ impl LogRow {
             tab: u16::try_from(tab).map_err(|_| format!("tab {tab} is larger than {}", u16::MAX))?,
             reactions: bits.sum(),
         })
+    }
+
+    /// The id of the row's event of this kind: the same whenever the log is read.
+    pub fn event_id(&self, kind: Kind) -> Result<EventId, String> {
+        EventId::new(format!("kr-{}-{}-{}-{}", self.user, self.video, self.at_ms, super::suffix(kind)))
     }
 
     /// What happened, with the watch time of a view: played or shown first, then each reaction, all at the row's time.
