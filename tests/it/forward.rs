@@ -106,7 +106,7 @@ fn whoever_is_asked_the_node_that_holds_the_person_answers() {
     a.delete("/v1/users/u").problem(404, "");
     b.get("/v1/users/u/history").problem(404, "");
     let metrics = a.get("/metrics").text;
-    assert!(metrics.contains(r#"foryou_forward_seconds_count{outcome="answered"} 9"#), "{metrics}");
+    assert!(metrics.contains(r#"foryou_forward_seconds_count{outcome="answered"} 10"#), "{metrics}");
 }
 
 #[test]
