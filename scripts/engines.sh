@@ -24,6 +24,7 @@ Options:
   --dir DIR             where everything lies (.engines in the repository); each folder has its own engines
   --port-base N|free    the first of five ports (15700); free: five that nobody listens on, around 20000
   --auth                Cassandra asks for user and password (cassandra, cassandra)
+  --tls FILE            both speak nothing but TLS, with the key and the certificate in this PEM file
   --owner PID           stops the engines when that process has ended
 What `up` was told holds for the folder until the next `up` of stopped engines.
 TEXT
@@ -31,7 +32,7 @@ TEXT
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 dir=$root/.engines
-base='' auth='' owner=''
+base='' auth='' tls='' owner=''
 say() { printf '%s\n' "$*" >&2; }
 die() { say "engines.sh: $*"; exit 1; }
 misused() { usage >&2; exit 2; }
@@ -46,6 +47,7 @@ while [ $# -gt 0 ]; do
     --port-base) [ $# -gt 1 ] || misused; base=$2; shift 2 ;;
     --owner) [ $# -gt 1 ] || misused; owner=$2; shift 2 ;;
     --auth) auth=yes; shift ;;
+    --tls) [ $# -gt 1 ] || misused; tls=$2; shift 2 ;;
     --*) [ "$command" = run ] || misused; words+=("$@"); break ;;
     # What follows belongs to the command that is run.
     *) if [ "$command" = run ]; then words+=("$@"); break; fi; words+=("$1"); shift ;;
@@ -93,11 +95,12 @@ halt() { # NAME
 # --- Settings of a folder
 
 settings() { # reads what `up` was told for this folder, and whether other options were given now
-  local known_base known_auth
-  read -r known_base known_auth 2>/dev/null <"$dir/settings" || return 1
-  changed=
+  local known_base known_auth known_tls
+  read -r known_base known_auth known_tls 2>/dev/null <"$dir/settings" || return 1
+  known_tls=${known_tls:-no} changed=
   case $base in '' | "$known_base" | free) base=$known_base ;; *) changed=yes ;; esac
   case $auth in '' | "$known_auth") auth=$known_auth ;; *) changed=yes ;; esac
+  case $tls in '' | "$known_tls") tls=$known_tls ;; *) changed=yes ;; esac
 }
 free_base() {
   local try port
@@ -121,6 +124,8 @@ await_free() { # a process that was just killed may hold its port for a moment
 }
 ports() {
   amqp=$base dist=$((base + 1)) epmd=$((base + 2)) cql=$((base + 3)) storage=$((base + 4))
+  scheme=amqps
+  [ "$tls" != no ] || scheme=amqp
 }
 known() { settings || die "nothing was started in $dir"; ports; }
 
@@ -153,8 +158,13 @@ start_rabbitmq() {
   mkdir -p "$r/home" "$r/data" "$r/log"
   : >"$r/rabbitmq-env.conf"
   printf '[].\n' >"$r/enabled_plugins"
+  local listener="listeners.tcp.1 = 127.0.0.1:$amqp"
+  [ "$tls" = no ] || listener="listeners.tcp = none
+listeners.ssl.1 = 127.0.0.1:$amqp
+ssl_options.certfile = $tls
+ssl_options.keyfile = $tls"
   cat >"$r/rabbitmq.conf" <<CONF
-listeners.tcp.1 = 127.0.0.1:$amqp
+$listener
 default_user = foryou
 default_pass = foryou
 loopback_users = none
@@ -172,7 +182,8 @@ CONF
   setsid "${in_rabbit[@]}" "$rabbit_bin/rabbitmq-server" </dev/null >>"$r/log/rabbitmq.log" 2>&1 9>&- &
   record rabbitmq $!
 }
-answers_rabbitmq() { # the protocol header is answered with Connection.Start
+answers_rabbitmq() { # the protocol header is answered with Connection.Start; its ports are the last that it opens
+  [ "$tls" = no ] || { listens "$amqp"; return; }
   timeout 2 bash -c 'exec 3<>/dev/tcp/127.0.0.1/$0; printf "AMQP\0\0\x09\x01" >&3; head -c 1 <&3 | grep -q $(printf "\x01")' "$amqp" 2>/dev/null
 }
 
@@ -230,6 +241,13 @@ CONF
 authenticator: PasswordAuthenticator
 authorizer: CassandraAuthorizer
 CONF
+  [ "$tls" = no ] || cat >>"$c/conf/cassandra.yaml" <<CONF
+client_encryption_options:
+  enabled: true
+  optional: false
+  ssl_context_factory: {class_name: org.apache.cassandra.security.PEMBasedSslContextFactory}
+  keystore: $tls
+CONF
   setsid "$java" --add-opens java.base/sun.nio.ch=ALL-UNNAMED --add-opens java.base/jdk.internal.ref=ALL-UNNAMED \
     --add-opens java.base/java.io=ALL-UNNAMED -XX:+UseSerialGC -Xms384m -Xmx384m -XX:MaxDirectMemorySize=256m \
     -XX:+ExitOnOutOfMemoryError -cp "$c/conf:$jars/*" -Dcassandra.config="file://$c/conf/cassandra.yaml" \
@@ -239,6 +257,7 @@ CONF
   record cassandra $!
 }
 answers_cassandra() { # STARTUP, and with authentication a login: the default user is made after the port was opened
+  [ "$tls" = no ] || { listens "$cql"; return; }
   timeout 2 bash -c '
     exec 3<>/dev/tcp/127.0.0.1/$0
     printf "\x04\0\0\x01\x01\0\0\0\x16\0\x01\0\x0bCQL_VERSION\0\x053.0.0" >&3
@@ -267,7 +286,7 @@ both_or_some() {
 }
 where() {
   case $1 in
-    rabbitmq) printf 'RabbitMQ   amqp://foryou:foryou@127.0.0.1:%s' "$amqp" ;;
+    rabbitmq) printf 'RabbitMQ   %s://foryou:foryou@127.0.0.1:%s' "$scheme" "$amqp" ;;
     cassandra) printf 'Cassandra  127.0.0.1:%s%s' "$cql" "$([ "$auth" = no ] || echo ' (user and password cassandra)')" ;;
   esac
 }
@@ -287,10 +306,11 @@ up() { # starts and awaits `engines`; puts those that it started into `started`
     settings || true
   fi
   [ "$base" != free ] || base=$(free_base)
-  base=${base:-15700} auth=${auth:-no}
+  base=${base:-15700} auth=${auth:-no} tls=${tls:-no}
   [[ $base =~ ^[0-9]+$ ]] || misused
+  [ "$tls" = no ] || [ -r "$tls" ] || die "--tls: $tls cannot be read"
   ports
-  printf '%s %s\n' "$base" "$auth" >"$dir/settings"
+  printf '%s %s %s\n' "$base" "$auth" "$tls" >"$dir/settings"
   local engine port
   for engine in "${engines[@]}"; do
     if pid_of "$engine" >/dev/null; then continue; fi
@@ -330,12 +350,13 @@ stop() { # ENGINE..
 }
 exports() {
   if [ "$1" != serve ]; then
-    echo "export FORYOU_TEST_RABBITMQ=amqp://foryou:foryou@127.0.0.1:$amqp FORYOU_TEST_CASSANDRA=127.0.0.1:$cql"
+    echo "export FORYOU_TEST_RABBITMQ=$scheme://foryou:foryou@127.0.0.1:$amqp FORYOU_TEST_CASSANDRA=127.0.0.1:$cql"
   fi
   if [ "$1" != test ]; then
-    echo "export FORYOU__BUS__KIND=rabbitmq FORYOU__BUS__RABBITMQ__URL=amqp://127.0.0.1:$amqp"
+    echo "export FORYOU__BUS__KIND=rabbitmq FORYOU__BUS__RABBITMQ__URL=$scheme://127.0.0.1:$amqp"
     echo "export FORYOU__BUS__RABBITMQ__USER=foryou FORYOU__BUS__RABBITMQ__PASSWORD=foryou"
     echo "export FORYOU__STORE__KIND=scylla FORYOU__STORE__SCYLLA__NODES=127.0.0.1:$cql"
+    [ "$tls" = no ] || echo "export FORYOU__STORE__SCYLLA__TLS=true"
     [ "$auth" = no ] || echo "export FORYOU__STORE__SCYLLA__USER=cassandra FORYOU__STORE__SCYLLA__PASSWORD=cassandra"
   fi
 }

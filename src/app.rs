@@ -242,9 +242,12 @@ impl Application {
         let unchecked =
             metrics.counter("events_unchecked", "Events accepted without a look whether the store knows them");
         let claims = Claims::new(config.bus.max_depth.count());
-        let sockets = Sockets::new(config.sockets.clone());
-        let open = sockets.clone();
+        let sockets = Sockets::new(config.sockets.clone(), &metrics);
+        let (open, unread) = (sockets.clone(), sockets.unread().clone());
         metrics.observed("feed_sockets", "Feed sockets that are open", move || open.count() as f64);
+        metrics.observed("feed_sockets_unread_bytes", "Written to feed sockets, and not known to be read", move || {
+            unread.load(std::sync::atomic::Ordering::Relaxed) as f64
+        });
         let app = Data::new(App {
             config,
             started_at: clock.now(),

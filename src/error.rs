@@ -194,6 +194,11 @@ impl Problem {
         self.0.cause.as_deref()
     }
 
+    /// When to come back, where that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
     /// Something that the server needs does not answer. The cause is for the log only.
     pub fn away(what: &str, cause: impl fmt::Display) -> Self {
         Self::overloaded(what, RETRY_AFTER).with(|d| d.cause = Some(cause.to_string()))

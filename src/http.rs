@@ -63,6 +63,7 @@ pub fn serve(app: Data<App>, listener: TcpListener, certificate: Option<&Arc<Cer
     let limits = BodyLimits { bytes: settings.body_limit_kb.count() * 1024, time: settings.body_timeout_ms.millis() };
     let (in_flight, limits) = (Data::new(in_flight), Data::new(limits));
     let metrics = Data::from(app.metrics.clone());
+    let write_buffer = feed_socket::write_buffer(&app.config.sockets);
     let server = HttpServer::new(move || {
         Web::new()
             // One for each worker.
@@ -87,6 +88,7 @@ pub fn serve(app: Data<App>, listener: TcpListener, certificate: Option<&Arc<Cer
         .max_connections(settings.max_connections.count())
         .client_request_timeout(settings.head_timeout_ms.millis())
         .keep_alive(if keep_alive.is_zero() { actix_web::http::KeepAlive::Disabled } else { keep_alive.into() })
+        .h1_write_buffer_size(write_buffer)
         .shutdown_timeout(settings.drain_s.get().into())
         .disable_signals();
     let server = match certificate {

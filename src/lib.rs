@@ -15,6 +15,7 @@ pub mod feed;
 pub mod http;
 pub mod import;
 pub mod models;
+pub mod open_files;
 pub mod quarantine;
 pub mod stores;
 pub mod telemetry;

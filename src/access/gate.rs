@@ -207,6 +207,14 @@ impl Gate {
         }
     }
 
+    /// Counts one more thing that somebody asks who was let in: for what lasts longer than a request. The error says when to come back.
+    pub fn take_one(&self, caller: &Caller) -> Result<(), Problem> {
+        self.count(caller).map_err(|refusal| {
+            self.metrics.refused(refusal.word()).inc();
+            refusal.into()
+        })
+    }
+
     fn count(&self, caller: &Caller) -> Result<(), Refusal> {
         let now = self.began.elapsed();
         match caller {

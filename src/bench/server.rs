@@ -98,6 +98,11 @@ impl Server {
         Ok((ticks(11) + ticks(12)) / 100.0)
     }
 
+    /// The server's resident set, bytes.
+    pub fn resident_bytes(&self) -> Result<usize> {
+        resident_bytes(&format!("/proc/{}/status", self.child.id()))
+    }
+
     /// The server's metrics page.
     pub async fn metrics(&self) -> Result<String> {
         let (status, body) = Client::connect(self.address).await?.get("/metrics").await?;
@@ -187,6 +192,14 @@ async fn build_index(config: &Config, data: &Path) -> Result<()> {
         serving.rebuild()?;
     }
     Ok(())
+}
+
+/// The resident set, bytes, of the process whose status is at this path.
+pub(super) fn resident_bytes(status: &str) -> Result<usize> {
+    let text = std::fs::read_to_string(status).with_context(|| format!("cannot read {status}"))?;
+    let kib =
+        text.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse::<usize>().ok());
+    Ok(kib.with_context(|| format!("{status} does not tell VmRSS"))? * 1_024)
 }
 
 /// How many partitions a server says that it holds.

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Result, anyhow, ensure};
 use foryou_actors::{
     catalogue::Catalogue,
     live::Live,
@@ -23,9 +23,10 @@ use futures_util::future::join_all;
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use serde::Serialize;
 
-use super::report::Head;
+use super::{report::Head, server::resident_bytes};
 use crate::stores::embedded::EmbeddedStore;
 
+const SELF: &str = "/proc/self/status";
 const VIDEOS: u64 = 20_000;
 /// How many sessions are put to sleep and woken again.
 const WOKEN: usize = 2_000;
@@ -71,7 +72,7 @@ pub async fn run(settings: SessionsBench) -> Result<SessionsReport> {
     let sessions = Sessions::start(session_settings, store, live.clone(), writer)?;
     sessions.view(&user(count)?).await?;
 
-    let (before, mut spawning, mut random) = (resident_bytes()?, Duration::ZERO, SmallRng::seed_from_u64(1));
+    let (before, mut spawning, mut random) = (resident_bytes(SELF)?, Duration::ZERO, SmallRng::seed_from_u64(1));
     for n in 0..count {
         if n % 20_000 == 0 {
             tracing::info!("session {n} of {count}");
@@ -85,7 +86,7 @@ pub async fn run(settings: SessionsBench) -> Result<SessionsReport> {
             sessions.apply(&user, some.to_vec(), 0).await?;
         }
     }
-    let (bytes, stats) = (resident_bytes()?.saturating_sub(before), sessions.stats());
+    let (bytes, stats) = (resident_bytes(SELF)?.saturating_sub(before), sessions.stats());
     let waking = wake(&sessions, count.min(WOKEN)).await?;
 
     let killed = supervisor.stop(Duration::from_secs(10)).await;
@@ -146,12 +147,4 @@ fn history(live: &Live, actions: usize, random: &mut SmallRng) -> Result<Vec<Inc
         events.extend(live.resolve(&event.map_err(|e| anyhow!("{e:?}"))?));
     }
     Ok(events)
-}
-
-/// This process's resident set, bytes.
-fn resident_bytes() -> Result<usize> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let kib =
-        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse::<usize>().ok());
-    Ok(kib.context("/proc/self/status does not tell VmRSS")? * 1_024)
 }

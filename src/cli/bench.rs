@@ -6,7 +6,7 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use super::Context;
-use crate::bench::{self, FeedBench, FreshnessBench, IngestBench, SessionsBench, Target};
+use crate::bench::{self, FeedBench, FreshnessBench, IngestBench, SessionsBench, SocketsBench, Target};
 
 /// Which benchmark.
 #[derive(Debug, Clone, Subcommand)]
@@ -55,6 +55,24 @@ pub enum Benchmark {
         /// Actions in each.
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(0..=10_000))]
         actions: u32,
+    },
+    /// Memory of idle feed sockets, and the time from an action to the tail that it brings.
+    Sockets {
+        /// Idle sockets.
+        #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        idle: u32,
+        /// Active sockets.
+        #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        active: u32,
+        /// Actions per second of all active sockets.
+        #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        rate: u32,
+        /// For how long the server gathers what happens before it pushes, ms.
+        #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+        coalesce: u32,
+        /// For how long, and on what.
+        #[command(flatten)]
+        load: Load,
     },
 }
 
@@ -126,6 +144,18 @@ pub fn run(benchmark: Benchmark, context: &Context) -> anyhow::Result<()> {
             // As many threads as the server has: what is measured runs in this process.
             let runtime = tokio::runtime::Runtime::new()?;
             print(context, &runtime.block_on(bench::sessions(settings))?)
+        }
+        Benchmark::Sockets { idle, active, rate, coalesce, load } => {
+            let settings = SocketsBench {
+                idle: idle as usize,
+                before: idle as usize / 5,
+                active: active as usize,
+                rate: rate.into(),
+                duration_s: load.duration.into(),
+                coalesce_ms: coalesce,
+                target: load.target(context)?,
+            };
+            print(context, &runtime.block_on(bench::sockets(settings))?)
         }
     }
 }

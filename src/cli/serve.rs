@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use anyhow::Context as _;
 
 use super::Context;
-use crate::app;
+use crate::{app, open_files};
 
 /// The command's arguments.
 #[derive(Debug, Clone, clap::Args)]
@@ -19,6 +19,10 @@ pub struct Args {
 pub fn run(args: Args, context: Context) -> anyhow::Result<()> {
     if let Err(error) = context.load_onnxruntime() {
         tracing::error!(%error, "feeds are made without models");
+    }
+    match open_files::raise() {
+        Ok(limit) => tracing::debug!(limit, "open files"),
+        Err(error) => tracing::warn!(%error, "the number of open files stays as it is; see `ulimit -n`"),
     }
     let mut config = context.config;
     config.server.bind = args.bind.unwrap_or(config.server.bind);

@@ -311,9 +311,11 @@ pub struct Sockets {
     pub max: Whole<1, 10_000_000>,
     pub per_user: Whole<1, 1_000>,
     pub coalesce_ms: Whole<0, 10_000>,
+    pub spread_ms: Whole<0, 600_000>,
     pub heartbeat_ms: Whole<100, 600_000>,
     pub idle_s: Whole<1, 86_400>,
     pub send_timeout_ms: Whole<10, 600_000>,
+    pub unread_kb: Whole<64, 4_096>,
     pub frame_limit_kb: Whole<1, 1_024>,
 }
 
@@ -323,9 +325,11 @@ impl Default for Sockets {
             max: const { Whole::new(20_000) },
             per_user: const { Whole::new(8) },
             coalesce_ms: const { Whole::new(50) },
+            spread_ms: const { Whole::new(10_000) },
             heartbeat_ms: const { Whole::new(20_000) },
             idle_s: const { Whole::new(1_800) },
             send_timeout_ms: const { Whole::new(10_000) },
+            unread_kb: const { Whole::new(256) },
             frame_limit_kb: const { Whole::new(16) },
         }
     }

@@ -85,6 +85,11 @@ pub struct Parsed {
 }
 
 impl Parsed {
+    /// The id, if the client gave it.
+    pub fn given_id(&self) -> Option<&EventId> {
+        self.named.then_some(&self.event.id)
+    }
+
     fn read(json: &[u8], now: Timestamp, ids: &Ids, catalogue: &Catalogue) -> Result<Self, Invalid> {
         Self::read_with(ids, catalogue, |new_id| Event::parse(json, now, new_id))
     }

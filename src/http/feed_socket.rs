@@ -1,27 +1,42 @@
 //! `GET /v1/feed/ws`: a feed that stays fresh. A person's client says what happens, and is sent a better tail without asking.
 
 mod actor;
+#[cfg(test)]
+mod asyncapi;
+mod carried;
+mod frames;
 mod messages;
 mod open;
+mod outbox;
 mod subscription;
 
 use std::time::Duration;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_http::ws::handshake;
+use actix_web::{HttpRequest, HttpResponse, body::MessageBody, web};
 use foryou_actors::services::membership::Home;
 use foryou_schemas::{Country, UserId, id::check_id};
 
-use super::input::Query;
+use super::{
+    forward::{self, Forwarder},
+    input::Query,
+};
 use crate::{
     access::{Caller, origin_allowed},
     app::App,
+    config,
     error::Problem,
 };
 use actor::{FeedSocket, Parts};
+use carried::Carried;
+use frames::Incoming;
 pub use open::Sockets;
 
 /// After how long a client may ask again whose person this node does not hold.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// More than the longest message to a client: a hundred videos, each with its story.
+const LARGEST_FRAME: usize = 1 << 20;
 
 /// The path.
 pub const PATH: &str = "/v1/feed/ws";
@@ -29,6 +44,7 @@ pub const PATH: &str = "/v1/feed/ws";
 /// Opens the socket. Whose it is says the token, or `user` where it is a server's.
 pub async fn get(
     app: web::Data<App>,
+    forwarder: web::Data<Forwarder>,
     caller: Caller,
     request: HttpRequest,
     payload: web::Payload,
@@ -43,18 +59,43 @@ pub async fn get(
         return Err(Problem::forbidden("Pages of this origin may not open sockets here; list it in access.origins."));
     }
     let user = whose(&caller, user)?;
-    match app.membership.home(&user) {
-        Home::Here => {}
-        Home::There { node, .. } => return Err(Problem::overloaded(&format!("Node {node} holds this user"), RETRY)),
-        Home::Nobody { reason } => return Err(Problem::overloaded(&reason, RETRY)),
-    }
-    let place = app.sockets.enter(&user)?;
-    let (response, out, frames) = actix_ws::handle(&request, payload).map_err(|error| Problem::no_socket(&error))?;
+    let mut response = handshake(request.head()).map_err(|error| Problem::no_socket(&error))?;
+    let place = match (app.membership.home(&user), forward::sender(request.headers())) {
+        (Home::Here, _) => app.sockets.enter(&user)?,
+        (Home::Nobody { reason }, _) => return Err(Problem::overloaded(&reason, RETRY)),
+        (Home::There { .. }, Some(sender)) => {
+            return Err(Problem::overloaded(&forward::disagree(sender, &app), RETRY));
+        }
+        (Home::There { node, address }, None) => {
+            let place = app.sockets.enter(&user)?;
+            let limit = app.config.cluster.forward_timeout_ms.millis();
+            let opened = forwarder.open(&address, &request, limit).await;
+            let opened = opened.map_err(|error| Problem::away(&forward::silent(&node), error))?;
+            return match opened {
+                Err(refused) => Ok(refused),
+                Ok(peer) => {
+                    let carried = Carried::start(peer, payload, app.sockets.stopping(), place);
+                    Ok(response.message_body(carried.boxed()).map_err(Problem::internal)?.into())
+                }
+            };
+        }
+    };
     let subscriber = app.subscriptions.subscribe(user.clone(), &app.sessions).await?;
     let limit = app.sockets.settings().frame_limit_kb.count() * 1024;
-    let frames = frames.max_frame_size(limit).aggregate_continuations().max_continuation_size(limit);
-    FeedSocket::start(Parts { app, user, caller, _place: place, surface, country, out }, frames, subscriber);
-    Ok(response)
+    let (out, sent) = outbox::line(app.sockets.unread().clone());
+    let response = response.message_body(sent.boxed()).map_err(Problem::internal)?;
+    FeedSocket::start(
+        Parts { app, user, caller, _place: place, surface, country, out },
+        Incoming::new(payload, limit),
+        subscriber,
+    );
+    Ok(response.into())
+}
+
+/// How much of an answer a connection may hold before it waits for its client: more than a socket ever has, since a connection that waits
+/// cannot be dropped.
+pub fn write_buffer(settings: &config::Sockets) -> usize {
+    settings.unread_kb.count() * 1024 + LARGEST_FRAME
 }
 
 fn whose(caller: &Caller, named: Option<UserId>) -> Result<UserId, Problem> {

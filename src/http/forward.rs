@@ -21,7 +21,7 @@ use actix_web::{
 use foryou_actors::services::membership::Home;
 use foryou_schemas::UserId;
 use http_body_util::Full;
-use hyper::Request;
+use hyper::{Request, upgrade::Upgraded};
 
 use super::{
     feed, history,
@@ -195,6 +195,33 @@ impl Forwarder {
         Ok(status(self.send(address, request, limit).await?.status()))
     }
 
+    /// Asks another node to open the socket that `original` asks for; whoever sent it has been checked here, the page that it comes from, too.
+    pub async fn open(
+        &self,
+        address: &str,
+        original: &HttpRequest,
+        limit: Duration,
+    ) -> Result<Result<Upgraded, HttpResponse>, PeerError> {
+        let mut request = Request::new(Full::new(Bytes::new()));
+        // What proves who it is stays here.
+        let told = original.query_string().split('&').filter(|pair| !pair.starts_with("access_token="));
+        let target = format!("{}?{}", original.path(), told.collect::<Vec<_>>().join("&"));
+        // A part of an address that was one.
+        *request.uri_mut() = target.parse().unwrap_or_default();
+        copy(original.headers(), request.headers_mut());
+        self.sign(original, &mut request);
+        let headers = request.headers_mut();
+        headers.remove(hyper::header::ORIGIN);
+        headers.insert(hyper::header::CONNECTION, hyper::header::HeaderValue::from_static("upgrade"));
+        headers.insert(hyper::header::UPGRADE, hyper::header::HeaderValue::from_static("websocket"));
+        self.head(address, &mut request);
+        let began = Instant::now();
+        let opened = self.peers.open(address, request, limit).await;
+        let counted = if opened.is_ok() { &self.answered } else { &self.failed };
+        counted.observe(began.elapsed());
+        Ok(opened?.map_err(|refused| response(refused)))
+    }
+
     async fn pass_on(
         &self,
         request: &mut ServiceRequest,
@@ -216,17 +243,8 @@ impl Forwarder {
         copy(request.headers(), passed.headers_mut());
         self.sign(request.request(), &mut passed);
         let answer = self.send(address, passed, limit).await.map_err(Failed::Peer)?;
-        let (head, body) = answer.into_parts();
-        let mut response = HttpResponse::build(status(head.status)).body(body);
+        let mut response = response(answer);
         let headers = response.headers_mut();
-        for (name, value) in &head.headers {
-            let name = HeaderName::from_bytes(name.as_str().as_bytes());
-            if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value.as_bytes()))
-                && !NOT_PASSED_ON.contains(&name)
-            {
-                headers.append(name, value);
-            }
-        }
         if !headers.contains_key(NODE)
             && let Ok(node) = HeaderValue::from_str(node)
         {
@@ -254,12 +272,7 @@ impl Forwarder {
         }
     }
 
-    async fn send(
-        &self,
-        address: &str,
-        mut request: Request<Full<Bytes>>,
-        limit: Duration,
-    ) -> Result<hyper::Response<Bytes>, PeerError> {
+    fn head(&self, address: &str, request: &mut Request<Full<Bytes>>) {
         let headers = request.headers_mut();
         let forwarded = hyper::header::HeaderName::from_static(nodes::FORWARDED);
         for (name, value) in [(hyper::header::HOST, address.as_bytes()), (forwarded, self.me.as_bytes())] {
@@ -267,12 +280,36 @@ impl Forwarder {
                 headers.insert(name, value);
             }
         }
+    }
+
+    async fn send(
+        &self,
+        address: &str,
+        mut request: Request<Full<Bytes>>,
+        limit: Duration,
+    ) -> Result<hyper::Response<Bytes>, PeerError> {
+        self.head(address, &mut request);
         let began = Instant::now();
         let answer = self.peers.send(address, request, limit).await;
         let counted = if answer.is_ok() { &self.answered } else { &self.failed };
         counted.observe(began.elapsed());
         answer
     }
+}
+
+/// An answer of another node as one of this.
+fn response(answer: hyper::Response<Bytes>) -> HttpResponse {
+    let (head, body) = answer.into_parts();
+    let mut response = HttpResponse::build(status(head.status)).body(body);
+    for (name, value) in &head.headers {
+        let name = HeaderName::from_bytes(name.as_str().as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value.as_bytes()))
+            && !NOT_PASSED_ON.contains(&name)
+        {
+            response.headers_mut().append(name, value);
+        }
+    }
+    response
 }
 
 /// The two sides use different versions of the same types.

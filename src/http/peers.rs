@@ -10,11 +10,12 @@ use std::{
 use actix_web::web::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
-    Method, Request, Response,
+    Method, Request, Response, StatusCode,
     client::conn::{
         TrySendError,
         http1::{SendRequest, handshake},
     },
+    upgrade::Upgraded,
 };
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
@@ -88,6 +89,19 @@ impl Peers {
         exchanged.unwrap_or_else(|_| Err(PeerError::TimedOut { address: address.into(), within }))
     }
 
+    /// Sends a request that opens something else than HTTP, over a connection of its own: what the connection is then, or the answer
+    /// that refuses it.
+    pub async fn open(
+        &self,
+        address: &str,
+        request: Request<Full<Bytes>>,
+        within: Duration,
+    ) -> Result<Result<Upgraded, Response<Bytes>>, PeerError> {
+        let peer = self.peer(address);
+        let opened = tokio::time::timeout(within, peer.open(request)).await;
+        opened.unwrap_or_else(|_| Err(PeerError::TimedOut { address: address.into(), within }))
+    }
+
     fn peer(&self, address: &str) -> Arc<Peer> {
         let mut peers = self.peers.lock();
         if let Some(peer) = peers.get(address) {
@@ -140,6 +154,19 @@ impl Peer {
             Err(Failed::Unsent(_)) => Err(self.broken("it was closed at once")),
             Err(Failed::Broken(error)) => Err(error),
         }
+    }
+
+    async fn open(&self, request: Request<Full<Bytes>>) -> Result<Result<Upgraded, Response<Bytes>>, PeerError> {
+        let connection = Connection::open(&self.address, self.tls.as_ref()).await;
+        let mut connection =
+            connection.map_err(|reason| PeerError::Unreachable { address: self.address.clone(), reason })?;
+        let answer = connection.sender.send_request(request).await.map_err(|error| self.broken(error))?;
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return hyper::upgrade::on(answer).await.map(Ok).map_err(|error| self.broken(error));
+        }
+        let (head, body) = answer.into_parts();
+        let body = Limited::new(body, LARGEST_ANSWER).collect().await.map_err(|error| self.broken(error))?;
+        Ok(Err(Response::from_parts(head, body.to_bytes())))
     }
 
     /// Sends a request over a connection, which is kept if all went well.
@@ -209,7 +236,7 @@ impl Connection {
         let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
         let driver = tokio::spawn(async move {
             // An error shows at the request.
-            let _ = connection.await;
+            let _ = connection.with_upgrades().await;
         });
         Ok(Self { sender, driver })
     }

@@ -39,6 +39,8 @@ pub struct Metrics {
     store_failed: Family<Label, Counter>,
     events: Family<Label, Counter>,
     refused: Family<Label, Counter>,
+    pushes: Family<Label, Counter>,
+    sockets_closed: Family<Label, Counter>,
 }
 
 impl Default for Metrics {
@@ -69,6 +71,13 @@ impl Default for Metrics {
         registry.register("feed_overran", "Feeds in which a source took longer than it may", overran.clone());
         registry.register("forward_seconds", "Requests passed on to another node, by outcome", forwards.clone());
         registry.register("access_refused", "Requests that were not let in, by reason", refused.clone());
+        let (pushes, sockets_closed) = (Family::default(), Family::default());
+        registry.register(
+            "feed_socket_pushes",
+            "Tails sent over feed sockets, by what they were sent for",
+            pushes.clone(),
+        );
+        registry.register("feed_sockets_closed", "Feed sockets that ended, by reason", sockets_closed.clone());
         Self {
             registry: Mutex::new(registry),
             requests,
@@ -84,6 +93,8 @@ impl Default for Metrics {
             store_failed,
             events,
             refused,
+            pushes,
+            sockets_closed,
         }
     }
 }
@@ -129,6 +140,16 @@ impl Metrics {
     /// How often requests were not let in for one reason.
     pub fn refused(&self, reason: &'static str) -> Counter {
         self.refused.get_or_create_owned(&[("reason", reason)])
+    }
+
+    /// How many tails were sent over feed sockets for one cause.
+    pub fn pushes(&self, cause: &'static str) -> Counter {
+        self.pushes.get_or_create_owned(&[("cause", cause)])
+    }
+
+    /// How many feed sockets ended for one reason.
+    pub fn sockets_closed(&self, reason: &'static str) -> Counter {
+        self.sockets_closed.get_or_create_owned(&[("reason", reason)])
     }
 
     /// A new counter.

@@ -58,6 +58,17 @@ impl Private {
         private
     }
 
+    /// As `up`; both speak TLS alone, with the key and certificate (for 127.0.0.1) in the PEM file `identity`. `ca` is whom clients trust.
+    ///
+    /// # Panics
+    /// When one cannot be started; the message says why.
+    #[track_caller]
+    pub fn up_with_tls(engines: &[Engine], identity: &Path, ca: &Path) -> Self {
+        let mut private = Self::up_with(engines, &["--tls", identity.to_str().expect("a path in UTF-8")]);
+        private.engines.ca = Some(ca.to_owned());
+        private
+    }
+
     #[track_caller]
     fn up_with(engines: &[Engine], options: &[&str]) -> Self {
         let dir = tempfile::Builder::new().prefix("foryou-engines").tempdir().expect("a temporary folder");
@@ -66,8 +77,8 @@ impl Private {
         words.extend(engines.iter().map(|engine| engine.name()));
         words.extend(["--port-base", "free", "--owner", &owner]);
         words.extend(options);
-        let mut private =
-            Self { engines: Engines { rabbitmq: String::new(), cassandra: String::new(), login: None }, dir };
+        let engines = Engines { rabbitmq: String::new(), cassandra: String::new(), login: None, ca: None };
+        let mut private = Self { engines, dir };
         private.run(&words);
         let told = private.run(&["env", "test"]);
         let value = |name: &str| {
@@ -195,6 +206,7 @@ mod tests {
             rabbitmq: "amqp://foryou:secret@127.0.0.1:1234".into(),
             cassandra: "127.0.0.1:5678".into(),
             login: None,
+            ca: None,
         };
         let settings = engines.settings("t_1");
         for line in [

@@ -1,4 +1,4 @@
-use std::env;
+use std::{env, path::PathBuf};
 
 /// Where a broker and a store answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -9,6 +9,8 @@ pub struct Engines {
     pub cassandra: String,
     /// User and password of the store, where it asks for them.
     pub login: Option<(&'static str, &'static str)>,
+    /// PEM file with the authority to trust, where they speak TLS.
+    pub ca: Option<PathBuf>,
 }
 
 impl Engines {
@@ -19,7 +21,8 @@ impl Engines {
     /// When they are not set: a test that cannot run has not passed.
     #[track_caller]
     pub fn shared() -> Self {
-        Self { rabbitmq: variable("FORYOU_TEST_RABBITMQ"), cassandra: variable("FORYOU_TEST_CASSANDRA"), login: None }
+        let [rabbitmq, cassandra] = ["FORYOU_TEST_RABBITMQ", "FORYOU_TEST_CASSANDRA"].map(variable);
+        Self { rabbitmq, cassandra, login: None, ca: None }
     }
 
     /// Settings of foryou for both engines, as TOML, with `name` before the names of queues and as keyspace.
@@ -45,7 +48,8 @@ impl Engines {
         };
         format!(
             "bus.kind = \"rabbitmq\"\nbus.rabbitmq.url = \"{scheme}://{host}\"\nbus.rabbitmq.user = \"{user}\"\n\
-             bus.rabbitmq.password = \"{password}\"\nbus.rabbitmq.name = \"{name}\"\n"
+             bus.rabbitmq.password = \"{password}\"\nbus.rabbitmq.name = \"{name}\"\nbus.rabbitmq.ca = {:?}\n",
+            self.ca.clone().unwrap_or_default()
         )
     }
 
@@ -55,7 +59,10 @@ impl Engines {
         let nodes = &self.cassandra;
         format!(
             "store.kind = \"scylla\"\nstore.scylla.nodes = \"{nodes}\"\nstore.scylla.keyspace = \"{name}\"\n\
-             store.scylla.user = \"{user}\"\nstore.scylla.password = \"{password}\"\n"
+             store.scylla.user = \"{user}\"\nstore.scylla.password = \"{password}\"\n\
+             store.scylla.tls = {}\nstore.scylla.ca = {:?}\n",
+            self.ca.is_some(),
+            self.ca.clone().unwrap_or_default()
         )
     }
 }

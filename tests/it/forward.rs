@@ -18,6 +18,7 @@ use foryou_actors::{
 use foryou_schemas::{Timestamp, UserId};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tungstenite::client::IntoClientRequest;
 
 use crate::server::{Answer, Server};
 
@@ -311,4 +312,47 @@ fn headers_of_one_connection_stay_there_and_the_others_are_passed_on() {
         assert!(asked.contains(line), "{line} is not in\n{asked}");
     }
     assert!(!asked.contains("x-secret") && !asked.contains("te:") && !asked.contains("connection:"), "{asked}");
+}
+
+#[test]
+fn a_socket_is_carried_to_the_node_that_holds_the_person() {
+    let (a, b) = pair();
+    b.server.publish(30);
+    let open = |origin: Option<&str>| {
+        let stream = TcpStream::connect(a.server.address()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let mut request = format!("ws://{}/v1/feed/ws?user=u", a.server.address()).into_client_request().unwrap();
+        if let Some(origin) = origin {
+            request.headers_mut().insert("origin", origin.parse().unwrap());
+        }
+        tungstenite::client(request, stream)
+    };
+    let refused = open(Some("https://evil.example")).unwrap_err();
+    assert!(refused.to_string().contains("403"), "{refused}");
+    let (mut socket, _) = open(Some(&a.server.base)).unwrap();
+    let mut said = |message: Value| socket.send(tungstenite::Message::text(message.to_string())).unwrap();
+    said(json!({"type": "hello", "buffer": 3}));
+    said(json!({"type": "event", "id": "e", "video": "v7", "kind": "like"}));
+    let mut because = Value::Null;
+    while because != json!({"kind": "event", "id": "e"}) {
+        let message: Value = match socket.read().unwrap() {
+            tungstenite::Message::Text(text) => serde_json::from_str(&text).unwrap(),
+            _ => continue,
+        };
+        assert!(message["type"] != "error", "{message}");
+        because = message["because"].clone();
+    }
+    assert_eq!(b.server.get("/v1/users/u/history").expect(200)["events"][0]["id"], "e");
+    // The other one ends it, and says so here.
+    drop(b);
+    loop {
+        match socket.read() {
+            Ok(tungstenite::Message::Text(text)) if text.contains("\"bye\"") => break,
+            Ok(_) => {}
+            Err(error) => panic!("{error} before the last word"),
+        }
+    }
+    // Nobody is there any more.
+    let refused = open(None).unwrap_err();
+    assert!(refused.to_string().contains("503"), "{refused}");
 }

@@ -26,4 +26,5 @@ mod served;
 mod server;
 mod shared_releases;
 mod sockets;
+mod tls;
 mod world;

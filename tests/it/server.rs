@@ -83,11 +83,16 @@ impl Server {
 
     /// Waits until it is ready, its models among it.
     pub fn ready(self) -> Self {
+        self.wait_ready();
+        self
+    }
+
+    /// The same.
+    pub fn wait_ready(&self) {
         let until = Instant::now() + Duration::from_secs(20);
         while self.get("/readyz").status != 200 {
             assert!(Instant::now() < until, "the server does not become ready");
         }
-        self
     }
 
     /// On what is in a folder.

@@ -1,17 +1,19 @@
 //! Tells who holds a feed open that it may have become stale.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
+    future::poll_fn,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    task::{Poll, Waker},
 };
 
 use async_trait::async_trait;
 use foryou_schemas::{EventId, Kind, UserId};
 use parking_lot::Mutex;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::time::Instant;
 
 use super::{
     catalogue::{CatalogueListener, VideoChange},
@@ -69,7 +71,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Subscribers {
-    by_user: HashMap<UserId, Vec<(u64, mpsc::Sender<Notice>)>>,
+    by_user: HashMap<UserId, Vec<(u64, Arc<Mailbox>)>>,
     /// Subscribed people by followed creator, and back.
     followers: HashMap<u32, HashSet<UserId>>,
     followed: HashMap<UserId, HashSet<u32>>,
@@ -81,23 +83,58 @@ enum Change {
     Release(Arc<str>),
 }
 
+/// Notices for one subscriber. A channel would have its memory before anything is in it, and there are many subscribers.
+#[derive(Default)]
+struct Mailbox(Mutex<Mail>);
+
+#[derive(Default)]
+struct Mail {
+    notices: VecDeque<Notice>,
+    reader: Option<Waker>,
+}
+
+impl Mailbox {
+    /// Puts a notice in, unless so many wait; says whether.
+    fn put(&self, notice: Notice, most: usize) -> bool {
+        let mut mail = self.0.lock();
+        if mail.notices.len() >= most {
+            return false;
+        }
+        mail.notices.push_back(notice);
+        if let Some(reader) = mail.reader.take() {
+            reader.wake();
+        }
+        true
+    }
+}
+
 /// One subscriber's end. Dropping it ends the subscription.
 pub struct Subscriber {
     user: UserId,
     number: u64,
-    notices: mpsc::Receiver<Notice>,
+    mailbox: Arc<Mailbox>,
     hub: Subscriptions,
 }
 
 impl Subscriber {
     /// The next notice.
-    pub async fn next(&mut self) -> Option<Notice> {
-        self.notices.recv().await
+    pub async fn next(&mut self) -> Notice {
+        poll_fn(|context| {
+            let mut mail = self.mailbox.0.lock();
+            match mail.notices.pop_front() {
+                Some(notice) => Poll::Ready(notice),
+                None => {
+                    mail.reader = Some(context.waker().clone());
+                    Poll::Pending
+                }
+            }
+        })
+        .await
     }
 
     /// A notice that waits already.
     pub fn try_next(&mut self) -> Option<Notice> {
-        self.notices.try_recv().ok()
+        self.mailbox.0.lock().notices.pop_front()
     }
 }
 
@@ -127,10 +164,10 @@ impl Subscriptions {
 
     /// Subscribes to everything that concerns a person.
     pub async fn subscribe(&self, user: UserId, sessions: &Sessions) -> Result<Subscriber, SessionError> {
-        let (sender, notices) = mpsc::channel(self.0.settings.per_subscriber.max(1));
+        let mailbox = Arc::<Mailbox>::default();
         let number = self.0.next.fetch_add(1, Relaxed);
-        self.0.subscribers.lock().by_user.entry(user.clone()).or_default().push((number, sender));
-        let subscriber = Subscriber { user, number, notices, hub: self.clone() };
+        self.0.subscribers.lock().by_user.entry(user.clone()).or_default().push((number, mailbox.clone()));
+        let subscriber = Subscriber { user, number, mailbox, hub: self.clone() };
         // First subscribed, then looked up: a follow in between is told, and found as well.
         let session = sessions.view(&subscriber.user).await?;
         let mut subscribers = self.0.subscribers.lock();
@@ -168,7 +205,7 @@ impl Subscriptions {
 
     fn tell(&self, user: &UserId, notice: &Notice, subscribers: &Subscribers) {
         for (_, subscriber) in subscribers.by_user.get(user).into_iter().flatten() {
-            if subscriber.try_send(notice.clone()).is_err() {
+            if !subscriber.put(notice.clone(), self.0.settings.per_subscriber) {
                 self.0.dropped.fetch_add(1, Relaxed);
             }
         }

@@ -1,16 +1,13 @@
 //! The actor that owns one socket: hears the client and the person's session, and keeps the client's tail fresh.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, ContextFutureSpawner, StreamHandler, WrapFuture,
-    fut::wrap_future,
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Context, ContextFutureSpawner, Handler, Message, SpawnHandle,
+    StreamHandler, WeakAddr, WrapFuture, fut::wrap_future,
 };
+use actix_http::ws::CloseCode;
 use actix_web::web::Data;
-use actix_ws::{AggregatedMessage, AggregatedMessageStream, CloseCode, CloseReason, ProtocolError, Session};
 use foryou_actors::services::{
     membership::Home,
     subscriptions::{Notice, Subscriber},
@@ -20,9 +17,11 @@ use futures_util::stream;
 use rand::Rng;
 
 use super::{
-    messages::{Because, Cause, MOST_ITEMS, Said, Says, error_frame},
-    open::Place,
-    subscription::Subscription,
+    frames::{Fault, Heard, Incoming},
+    messages::{About, Because, Cause, MOST_ITEMS, Said, Says, error_frame},
+    open::{Ended, Place},
+    outbox::Outbox,
+    subscription::{Resume, Subscription},
 };
 use crate::{
     access::{Caller, Scope},
@@ -38,6 +37,12 @@ const SPARE: usize = 4;
 const APPLIED_WITHIN: Duration = Duration::from_millis(250);
 /// The client's own events whose notices are still to come.
 const OWN: usize = 32;
+/// How long a client may take to agree to the end.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// How long another socket may take to hand its subscription over.
+const HANDED_WITHIN: Duration = Duration::from_secs(1);
+/// When a client may come back whose subscription goes on elsewhere: two that fight for one should not do it fast.
+const TAKEN_OVER: Duration = Duration::from_secs(60);
 
 /// What a socket is opened with.
 pub struct Parts {
@@ -48,42 +53,48 @@ pub struct Parts {
     pub _place: Place,
     pub surface: Option<Box<str>>,
     pub country: Option<Country>,
-    pub out: Session,
+    pub out: Outbox,
 }
 
 /// One socket.
 pub struct FeedSocket {
     parts: Parts,
-    /// None until the client has said hello.
+    /// None until the client has said hello, and once another socket goes on with it.
     list: Option<Subscription>,
     /// Why the tail is to be replaced.
     stale: Option<Because>,
     /// How many videos the client wants behind its tail.
     more: usize,
-    /// A feed is being made, or waits for company.
-    working: bool,
-    /// What the next feed has to reflect.
+    /// The next feed, if it waits for company.
+    planned: Option<(Instant, SpawnHandle)>,
+    /// A feed is being made.
+    making: bool,
+    /// A feed waits until the client has read what it was sent.
+    starved: bool,
+    /// It is looked after whether the client reads.
+    watching: bool,
+    /// When the latest feed was begun.
+    made: Option<Instant>,
+    /// What the next feed has to reflect, and when the first such event was heard.
     after: Option<EventId>,
+    acted: Option<Instant>,
     /// Events from this socket, which need no notice: the tail that reflects them is under way.
-    own: VecDeque<EventId>,
-    /// What is to be sent, in order.
-    outbox: VecDeque<Out>,
-    sending: bool,
+    own: Vec<EventId>,
     /// When the client was last heard at all, and when it last said something.
     heard: Instant,
     said: Instant,
+    /// Why it ends; from then on nothing is heard or made.
+    ended: Option<Ended>,
 }
 
-/// What goes to the client.
-enum Out {
-    Frame(String),
-    /// The end.
-    Close(CloseReason),
-}
+/// Asks a socket for its subscription: another one, of the same person, goes on with it.
+#[derive(Message)]
+#[rtype(result = "Option<Resume>")]
+pub struct HandOver(UserId);
 
 impl FeedSocket {
     /// Starts the actor on this thread.
-    pub fn start(parts: Parts, frames: AggregatedMessageStream, subscriber: Subscriber) {
+    pub fn start(parts: Parts, frames: Incoming, subscriber: Subscriber) {
         let stopping = parts.app.sockets.stopping();
         let now = Instant::now();
         Self::create(move |context| {
@@ -97,7 +108,7 @@ impl FeedSocket {
             let bye = wrap_future::<_, Self>(stopped).map(|(), socket, context| {
                 // Clients come back at different times.
                 let retry = Duration::from_millis(rand::rng().random_range(200..2_000));
-                socket.bye("the server stops", retry, context);
+                socket.bye(Ended::Stops, retry, context);
             });
             context.spawn(bye);
             Self {
@@ -105,13 +116,17 @@ impl FeedSocket {
                 list: None,
                 stale: None,
                 more: 0,
-                working: false,
+                planned: None,
+                making: false,
+                starved: false,
+                watching: false,
+                made: None,
                 after: None,
-                own: VecDeque::new(),
-                outbox: VecDeque::new(),
-                sending: false,
+                acted: None,
+                own: Vec::new(),
                 heard: now,
                 said: now,
+                ended: None,
             }
         });
     }
@@ -120,47 +135,64 @@ impl FeedSocket {
         self.said = Instant::now();
         let said = match Said::parse(frame) {
             Ok(said) => said,
-            Err(invalid) => return self.complain(&invalid.into(), context),
+            Err(invalid) => return self.complain(&invalid.into(), About::default(), context),
         };
+        let about = About::of(&said);
         match (said, self.list.is_some()) {
-            (Said::Ping, _) => self.say(Says::Pong.frame(), context),
-            (Said::Hello { buffer, resume }, false) => {
-                let (sockets, user) = (&self.parts.app.sockets, &self.parts.user);
-                let resume = resume.map(|resume| sockets.resumed(user, resume));
-                let id = uuid::Uuid::now_v7().simple().to_string();
-                let list = Subscription::begin(id.into(), buffer, resume.as_ref());
-                let resume = list.resume().word();
-                self.list = Some(list);
-                let heartbeat_ms = sockets.settings().heartbeat_ms.millis().as_millis() as u64;
-                self.say(Says::Welcome { resume, heartbeat_ms }.frame(), context);
-                self.refresh(Because { kind: Cause::Start, id: None }, context);
-            }
+            (Said::Ping, _) => self.say(&Says::Pong.frame(), context),
+            (Said::Hello { buffer, resume }, false) => self.hello(buffer, resume, context),
             (Said::Hello { .. }, true) => {
-                self.complain(&Invalid::field("type", "was hello before; it is said once").into(), context);
+                self.complain(&Invalid::field("type", "was hello before; it is said once").into(), about, context);
             }
             (_, false) => {
-                self.complain(&Invalid::field("type", "is not hello, which is the first word").into(), context);
+                self.complain(&Invalid::field("type", "is not hello, which is the first word").into(), about, context);
             }
-            (Said::Event(frame), true) => self.event(frame, context),
-            (Said::Seen { video }, true) => self.seen(&video, context),
-            (Said::More { limit }, true) => {
-                self.more = (self.more + limit).min(MOST_ITEMS as usize);
-                self.work(Duration::ZERO, context);
+            (Said::Event(frame), true) => self.tell(frame, about, context),
+            (Said::Seen { video }, true) => {
+                // What was seen is known for good, on every device.
+                let frame = serde_json::json!({"video": video, "kind": "impression"}).to_string();
+                self.tell(frame.as_bytes(), about, context);
             }
+            (Said::More { limit }, true) => match self.parts.app.gate.take_one(&self.parts.caller) {
+                Ok(()) => {
+                    self.more = (self.more + limit).min(MOST_ITEMS as usize);
+                    self.plan(Duration::ZERO, context);
+                }
+                Err(problem) => self.complain(&problem, about, context),
+            },
         }
     }
 
-    fn event(&mut self, frame: &[u8], context: &mut Context<Self>) {
-        self.tell(frame, true, context);
+    /// Begins, or goes on where another socket is or was: one that is still open, because its end was not noticed yet, hands over.
+    fn hello(&mut self, buffer: usize, resume: Option<Resume>, context: &mut Context<Self>) {
+        let sockets = &self.parts.app.sockets;
+        let resume = resume.map(|resume| sockets.resumed(&self.parts.user, resume));
+        let Some(holder) = resume.as_ref().and_then(|resume| sockets.holder(resume.id)) else {
+            return self.begin(buffer, resume, context);
+        };
+        let asked = tokio::time::timeout(HANDED_WITHIN, holder.send(HandOver(self.parts.user.clone())));
+        asked
+            .into_actor(self)
+            .map(move |handed, socket: &mut Self, context| {
+                let handed = handed.ok().and_then(Result::ok).flatten();
+                let further = handed.into_iter().chain(resume).max_by_key(|resume| resume.seq);
+                socket.begin(buffer, further, context);
+            })
+            .wait(context);
     }
 
-    /// What was seen is known for good, on every device.
-    fn seen(&mut self, video: &VideoId, context: &mut Context<Self>) {
-        let frame = serde_json::json!({"video": video, "kind": "impression"}).to_string();
-        self.tell(frame.as_bytes(), false, context);
+    fn begin(&mut self, buffer: usize, resume: Option<Resume>, context: &mut Context<Self>) {
+        let sockets = &self.parts.app.sockets;
+        let list = Subscription::begin(uuid::Uuid::now_v7(), buffer, resume.as_ref());
+        let resume = list.resume();
+        sockets.hold(resume.id, context.address().downgrade());
+        self.list = Some(list);
+        let heartbeat_ms = sockets.settings().heartbeat_ms.millis().as_millis() as u64;
+        self.say(&Says::Welcome { resume: resume.word(), heartbeat_ms }.frame(), context);
+        self.refresh(Because { kind: Cause::Start, id: None }, context);
     }
 
-    fn tell(&mut self, event: &[u8], acknowledge: bool, context: &mut Context<Self>) {
+    fn tell(&mut self, event: &[u8], mut about: About, context: &mut Context<Self>) {
         let app = &self.parts.app;
         if !app.gate.still_good(&self.parts.caller) {
             return self.expired(context);
@@ -168,46 +200,53 @@ impl FeedSocket {
         if let Caller::Key { scopes, .. } = &self.parts.caller
             && !scopes.has(Scope::Events)
         {
-            return self.complain(&Problem::forbidden("This key has not the scope events."), context);
+            return self.complain(&Problem::forbidden("This key has not the scope events."), about, context);
         }
-        match events::of_person(app, event, &self.parts.user) {
-            Ok(event) => self.take(event, acknowledge, context),
-            Err(invalid) => self.complain(&invalid.into(), context),
+        let parsed = events::of_person(app, event, &self.parts.user);
+        if let Ok(parsed) = &parsed {
+            about.id = parsed.given_id().map(|id| id.as_str().into());
+        }
+        if let Err(problem) = app.gate.take_one(&self.parts.caller) {
+            return self.complain(&problem, about, context);
+        }
+        match parsed {
+            Ok(event) => self.take(event, about, context),
+            Err(invalid) => self.complain(&invalid.into(), about, context),
         }
     }
 
     /// Makes an event durable; nothing else is heard meanwhile, so a client's events keep their order and none is held in memory.
-    fn take(&mut self, parsed: events::Parsed, acknowledge: bool, context: &mut Context<Self>) {
+    fn take(&mut self, parsed: events::Parsed, about: About, context: &mut Context<Self>) {
         if let Some(list) = &mut self.list {
             list.watched(&parsed.event.video);
         }
-        let app = self.parts.app.clone();
-        let kind = parsed.event.kind;
+        let (app, kind, heard) = (self.parts.app.clone(), parsed.event.kind, self.heard);
         let accepted = async move { events::accept_one(&app, parsed).await };
         accepted
             .into_actor(self)
             .map(move |accepted, socket: &mut Self, context| match accepted {
                 Ok((id, status)) => {
-                    if acknowledge {
-                        socket.say(Says::Ack { id: id.as_str(), status }.frame(), context);
+                    if about.is_event() {
+                        socket.say(&Says::Ack { id: id.as_str(), status }.frame(), context);
                     }
                     if status == Status::Accepted {
-                        socket.accepted(id, kind, context);
+                        socket.accepted(id, kind, heard, context);
                     }
                 }
-                Err(problem) => socket.complain(&problem, context),
+                Err(problem) => socket.complain(&problem, about, context),
             })
             .wait(context);
     }
 
     /// An event of the client's own is durable: the next feed reflects it, and no notice has to be waited for.
-    fn accepted(&mut self, id: EventId, kind: Kind, context: &mut Context<Self>) {
+    fn accepted(&mut self, id: EventId, kind: Kind, heard: Instant, context: &mut Context<Self>) {
         if self.own.len() == OWN {
-            self.own.pop_front();
+            self.own.remove(0);
         }
-        self.own.push_back(id.clone());
+        self.own.push(id.clone());
         self.after = Some(id.clone());
         if self.makes_stale(kind) {
+            self.acted.get_or_insert(heard);
             self.refresh(Because { kind: Cause::Event, id: Some(id.as_str().into()) }, context);
         }
     }
@@ -217,49 +256,82 @@ impl FeedSocket {
         kind != Kind::Impression || self.list.as_ref().is_some_and(Subscription::is_short)
     }
 
-    /// The tail is stale: a better one comes soon, together with what else happens until then.
+    /// The tail is stale: a better one comes.
     fn refresh(&mut self, because: Because, context: &mut Context<Self>) {
         let known = self.stale.as_ref().is_some_and(|stale| stale.kind == Cause::Event);
         if !known || because.kind == Cause::Event {
             self.stale = Some(because);
         }
-        let pause = match self.stale.as_ref().map(|stale| stale.kind) {
-            Some(Cause::Start) => Duration::ZERO,
-            _ => self.parts.app.sockets.settings().coalesce_ms.millis(),
-        };
-        self.work(pause, context);
+        self.plan(self.pause(), context);
     }
 
-    fn work(&mut self, pause: Duration, context: &mut Context<Self>) {
-        if self.working {
+    /// How long the next feed waits. The first is made at once; what happens soon after it is gathered. What concerns many people at the same
+    /// time comes to each at another.
+    fn pause(&self) -> Duration {
+        let settings = self.parts.app.sockets.settings();
+        let gathers =
+            self.made.map_or(Duration::ZERO, |made| settings.coalesce_ms.millis().saturating_sub(made.elapsed()));
+        match self.stale.as_ref().map(|stale| stale.kind) {
+            Some(Cause::Release | Cause::Video) => {
+                let spread = settings.spread_ms.millis();
+                gathers.max(rand::rng().random_range(Duration::ZERO..=spread))
+            }
+            Some(Cause::Event) => gathers,
+            Some(Cause::Start | Cause::More) | None => Duration::ZERO,
+        }
+    }
+
+    /// Makes a feed after this time, unless one comes sooner.
+    fn plan(&mut self, pause: Duration, context: &mut Context<Self>) {
+        if self.making || self.ended.is_some() {
             return;
         }
-        self.working = true;
-        match pause.is_zero() {
-            true => self.make(context),
-            false => {
-                context.run_later(pause, |socket, context| socket.make(context));
-            }
+        let at = Instant::now() + pause;
+        if let Some((planned, _)) = self.planned
+            && planned <= at
+        {
+            return;
         }
+        if let Some((_, later)) = self.planned.take() {
+            context.cancel_future(later);
+        }
+        if pause.is_zero() {
+            return self.make(context);
+        }
+        let make = context.run_later(pause, |socket, context| {
+            socket.planned = None;
+            socket.make(context);
+        });
+        self.planned = Some((at, make));
     }
 
-    /// Makes one feed: a new tail, or else more behind it.
+    /// Makes one feed: a new tail, or else more behind it. Whoever reads too slowly gets none meanwhile, and then the newest.
     fn make(&mut self, context: &mut Context<Self>) {
+        if self.ended.is_some() {
+            return;
+        }
         if self.parts.app.membership.home(&self.parts.user) != Home::Here {
             return self.moved(context);
         }
-        let Some(list) = &self.list else { return self.working = false };
+        let Some(list) = &self.list else { return };
+        if !self.parts.out.has_room() {
+            if !std::mem::replace(&mut self.starved, true) {
+                self.parts.app.sockets.counts().degraded.inc();
+            }
+            return;
+        }
         let because = self.stale.take();
         let wanted = match &because {
             Some(_) => list.wanted(),
             None => std::mem::take(&mut self.more),
         };
         if wanted == 0 {
-            return self.working = false;
+            return;
         }
+        let spare = if list.has_watched() { SPARE } else { 0 };
         let limit = match &because {
-            Some(_) => wanted + SPARE,
-            None => list.left() + wanted + SPARE,
+            Some(_) => wanted + spare,
+            None => list.left() + wanted + spare,
         };
         let asked = FeedRequest {
             user: self.parts.user.clone(),
@@ -270,20 +342,30 @@ impl FeedSocket {
             country: self.parts.country,
             elsewhere: None,
         };
-        let app = self.parts.app.clone();
-        let feed = async move { app.feeds.feed(asked).await };
+        self.making = true;
+        self.made = Some(Instant::now());
+        let (app, acted) = (self.parts.app.clone(), self.acted.take());
+        // What makes feeds is large; it is in memory only as long as one is made.
+        let feed = Box::pin(async move { app.feeds.feed(asked).await });
         feed.into_actor(self)
             .map(move |feed, socket: &mut Self, context| {
-                socket.push(feed, wanted, because, context);
-                socket.working = false;
+                socket.making = false;
+                socket.push(feed, wanted, because, acted, context);
                 if socket.stale.is_some() || socket.more > 0 {
-                    socket.work(Duration::ZERO, context);
+                    socket.plan(socket.pause(), context);
                 }
             })
             .spawn(context);
     }
 
-    fn push(&mut self, feed: Feed, wanted: usize, because: Option<Because>, context: &mut Context<Self>) {
+    fn push(
+        &mut self,
+        feed: Feed,
+        wanted: usize,
+        because: Option<Because>,
+        acted: Option<Instant>,
+        context: &mut Context<Self>,
+    ) {
         let Some(list) = &mut self.list else { return };
         if feed.degraded.iter().any(|why| why.starts_with("after:")) {
             // Their notices bring the tail that reflects them.
@@ -303,82 +385,94 @@ impl FeedSocket {
             item.position = u32::try_from(position).unwrap_or(u32::MAX);
         }
         let resume = list.resume().word();
-        self.say(Says::Feed { seq, from, items: &items, because: &because, resume }.frame(), context);
+        self.say(&Says::Feed { seq, from, items: &items, because: &because, resume }.frame(), context);
+        let counts = self.parts.app.sockets.counts();
+        counts.pushed(because.kind);
+        if let Some(acted) = acted {
+            counts.action.observe(acted.elapsed());
+        }
     }
 
-    fn complain(&mut self, problem: &Problem, context: &mut Context<Self>) {
+    /// Tells that a message was not acted on, and which.
+    fn complain(&mut self, problem: &Problem, about: About, context: &mut Context<Self>) {
         if let Some(cause) = problem.cause() {
             tracing::warn!(user = %self.parts.user, cause, "a feed socket's message failed");
         }
-        self.say(error_frame(problem, false), context);
+        self.say(&error_frame(problem, &about, false), context);
     }
 
-    /// Sends a frame behind those that wait.
-    fn say(&mut self, frame: String, context: &mut Context<Self>) {
-        self.outbox.push_back(Out::Frame(frame));
-        self.send(context);
-    }
-
-    /// Sends what waits, in order. Who does not read is waited for, and nothing else is done meanwhile; then the socket ends. One at
-    /// a time: of several futures that a context waits for it runs the latest first.
-    fn send(&mut self, context: &mut Context<Self>) {
-        if self.sending {
+    /// Sends a frame behind those that wait. Who does not read at all is given up.
+    fn say(&mut self, frame: &str, context: &mut Context<Self>) {
+        self.parts.out.text(frame);
+        if self.ended.is_some() {
             return;
         }
-        let Some(next) = self.outbox.pop_front() else { return };
-        self.sending = true;
-        let (mut out, patience) = (self.parts.out.clone(), self.parts.app.sockets.settings().send_timeout_ms.millis());
-        let sent = async move {
-            match next {
-                Out::Frame(frame) => {
-                    tokio::time::timeout(patience, out.text(frame)).await.is_ok_and(|sent| sent.is_ok())
-                }
-                Out::Close(reason) => {
-                    let _gone = tokio::time::timeout(patience, out.close(Some(reason))).await;
-                    false
-                }
-            }
-        };
-        sent.into_actor(self)
-            .map(|goes_on, socket: &mut Self, context| {
-                socket.sending = false;
-                match goes_on {
-                    true => socket.send(context),
-                    false => context.stop(),
-                }
-            })
-            .wait(context);
+        let most = self.parts.app.sockets.settings().unread_kb.count() as u64 * 1024;
+        if self.parts.out.unread() > most {
+            return self.bye(Ended::Slow, Duration::ZERO, context);
+        }
+        self.watch(context);
+    }
+
+    /// Looks after whether the client reads what it was asked about.
+    fn watch(&mut self, context: &mut Context<Self>) {
+        let Some(waits) = self.parts.out.waits().filter(|_| !self.watching && self.ended.is_none()) else { return };
+        let patience = self.parts.app.sockets.settings().send_timeout_ms.millis();
+        let left = patience.saturating_sub(waits);
+        if left.is_zero() {
+            return self.bye(Ended::Slow, Duration::ZERO, context);
+        }
+        self.watching = true;
+        context.run_later(left, |socket, context| {
+            socket.watching = false;
+            socket.watch(context);
+        });
     }
 
     fn expired(&mut self, context: &mut Context<Self>) {
         let problem = Problem::bad_credential("What this socket was opened with is not good any more; open another.");
-        self.say(error_frame(&problem, true), context);
-        self.bye("the token has expired", Duration::ZERO, context);
+        self.say(&error_frame(&problem, &About::default(), true), context);
+        self.bye(Ended::Expired, Duration::ZERO, context);
     }
 
     fn moved(&mut self, context: &mut Context<Self>) {
-        self.bye("another node holds this user now", Duration::from_millis(100), context);
+        self.bye(Ended::Moved, Duration::from_millis(100), context);
     }
 
     /// The last word, and the end.
-    fn bye(&mut self, reason: &'static str, retry: Duration, context: &mut Context<Self>) {
-        self.say(Says::Bye { reason, retry_ms: retry.as_millis() as u64 }.frame(), context);
-        self.end(CloseCode::Normal, reason, context);
+    fn bye(&mut self, why: Ended, retry: Duration, context: &mut Context<Self>) {
+        if self.ended.is_none() {
+            self.parts.out.text(&Says::Bye { reason: why.reason(), retry_ms: retry.as_millis() as u64 }.frame());
+        }
+        self.end(CloseCode::Normal, why, context);
     }
 
-    fn end(&mut self, code: CloseCode, reason: &'static str, context: &mut Context<Self>) {
-        self.outbox.push_back(Out::Close(CloseReason { code, description: Some(reason.into()) }));
-        self.send(context);
+    /// Closes the socket; the connection ends once the client agrees, or does not in time.
+    fn end(&mut self, code: CloseCode, why: Ended, context: &mut Context<Self>) {
+        if self.ended.is_some() {
+            return;
+        }
+        self.ended = Some(why);
+        self.parts.out.close(code, why.reason());
+        context.run_later(FAREWELL, |socket, context| {
+            if !socket.parts.out.has_room() {
+                socket.parts.out.abandon();
+            }
+            context.stop();
+        });
     }
 
     fn beat(&mut self, context: &mut Context<Self>) {
+        if self.ended.is_some() {
+            return;
+        }
         let settings = self.parts.app.sockets.settings();
         let (heartbeat, idle) = (settings.heartbeat_ms.millis(), settings.idle_s.seconds());
         if self.heard.elapsed() > heartbeat * 3 {
-            return self.end(CloseCode::Policy, "no answer to pings", context);
+            return self.end(CloseCode::Policy, Ended::Silent, context);
         }
         if self.said.elapsed() > idle {
-            return self.bye("idle", Duration::ZERO, context);
+            return self.bye(Ended::Idle, Duration::ZERO, context);
         }
         if !self.parts.app.gate.still_good(&self.parts.caller) {
             return self.expired(context);
@@ -386,68 +480,72 @@ impl FeedSocket {
         if self.parts.app.membership.home(&self.parts.user) != Home::Here {
             return self.moved(context);
         }
-        let mut out = self.parts.out.clone();
-        async move {
-            let _gone = tokio::time::timeout(heartbeat, out.ping(b"")).await;
-        }
-        .into_actor(self)
-        .spawn(context);
+        self.parts.out.ping();
     }
 }
 
 fn notices(subscriber: Subscriber) -> impl stream::Stream<Item = Notice> {
-    stream::unfold(subscriber, |mut subscriber| async { subscriber.next().await.map(|notice| (notice, subscriber)) })
+    stream::unfold(subscriber, |mut subscriber| async { Some((subscriber.next().await, subscriber)) })
 }
 
 impl Actor for FeedSocket {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
+        // What waits is one message at a time: those of other sockets, to hand over.
+        context.set_mailbox_capacity(1);
         let heartbeat = self.parts.app.sockets.settings().heartbeat_ms.millis();
         context.run_interval(heartbeat, Self::beat);
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
+        let sockets = &self.parts.app.sockets;
+        sockets.counts().ended(self.ended.unwrap_or(Ended::Gone));
         if let Some(list) = &self.list {
-            self.parts.app.sockets.leave(&self.parts.user, list.resume());
+            sockets.leave(&self.parts.user, list.resume());
         }
     }
 }
 
-impl StreamHandler<Result<AggregatedMessage, ProtocolError>> for FeedSocket {
-    fn handle(&mut self, message: Result<AggregatedMessage, ProtocolError>, context: &mut Self::Context) {
+impl StreamHandler<Result<Heard, Fault>> for FeedSocket {
+    fn handle(&mut self, heard: Result<Heard, Fault>, context: &mut Self::Context) {
         self.heard = Instant::now();
-        match message {
-            Ok(AggregatedMessage::Text(text)) => self.hear(text.as_bytes(), context),
-            Ok(AggregatedMessage::Binary(bytes)) => self.hear(&bytes, context),
-            Ok(AggregatedMessage::Ping(payload)) => {
-                let mut out = self.parts.out.clone();
-                async move {
-                    let _gone = out.pong(&payload).await;
+        match heard {
+            // The client agrees to the end.
+            Ok(Heard::Close) if self.ended.is_some() => context.stop(),
+            _ if self.ended.is_some() => {}
+            Ok(Heard::Message(message)) => self.hear(&message, context),
+            Ok(Heard::Ping(payload)) => self.parts.out.pong(&payload),
+            Ok(Heard::Pong(payload)) => {
+                if self.parts.out.answered(&payload) && self.starved && self.parts.out.has_room() {
+                    self.starved = false;
+                    self.plan(self.pause(), context);
                 }
-                .into_actor(self)
-                .wait(context);
             }
-            Ok(AggregatedMessage::Pong(_)) => {}
-            Ok(AggregatedMessage::Close(_)) => self.end(CloseCode::Normal, "", context),
-            // A message in too many pieces comes as the second; where it is the connection that failed, nobody hears it.
-            Err(ProtocolError::Overflow | ProtocolError::Io(_)) => {
+            Ok(Heard::Close) => {
+                self.end(CloseCode::Normal, Ended::Client, context);
+                context.stop();
+            }
+            Err(Fault::TooLarge) => {
                 let limit = self.parts.app.sockets.settings().frame_limit_kb.count() * 1024;
-                self.say(error_frame(&Problem::too_large(limit), true), context);
-                self.end(CloseCode::Size, "the message is too large", context);
+                self.say(&error_frame(&Problem::too_large(limit), &About::default(), true), context);
+                self.end(CloseCode::Size, Ended::TooLarge, context);
             }
-            Err(_) => self.end(CloseCode::Protocol, "not a WebSocket frame", context),
+            Err(Fault::NotFrames) => self.end(CloseCode::Protocol, Ended::NotFrames, context),
         }
     }
 
     fn finished(&mut self, context: &mut Self::Context) {
-        context.stop();
+        // After a fault the last word is still on its way.
+        if !matches!(self.ended, Some(Ended::TooLarge | Ended::NotFrames)) {
+            context.stop();
+        }
     }
 }
 
 impl StreamHandler<Notice> for FeedSocket {
     fn handle(&mut self, notice: Notice, context: &mut Self::Context) {
-        if self.list.is_none() {
+        if self.list.is_none() || self.ended.is_some() {
             return;
         }
         let because = match notice {
@@ -467,3 +565,19 @@ impl StreamHandler<Notice> for FeedSocket {
 
     fn finished(&mut self, _: &mut Self::Context) {}
 }
+
+impl Handler<HandOver> for FeedSocket {
+    type Result = Option<Resume>;
+
+    fn handle(&mut self, HandOver(user): HandOver, context: &mut Self::Context) -> Self::Result {
+        if user != self.parts.user {
+            return None;
+        }
+        let list = self.list.take()?;
+        self.bye(Ended::TakenOver, TAKEN_OVER, context);
+        Some(list.resume())
+    }
+}
+
+/// Where a socket can be asked.
+pub type Holder = WeakAddr<FeedSocket>;

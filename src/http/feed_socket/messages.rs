@@ -2,6 +2,7 @@
 
 use foryou_schemas::{FeedItem, FieldError, Invalid, VideoId, object, object::Object};
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::subscription::Resume;
 use crate::{error::Problem, http::results::Status};
@@ -60,7 +61,7 @@ const DEFAULT_BUFFER: i64 = 5;
 impl Resume {
     /// The word for the client.
     pub fn word(&self) -> String {
-        format!("{}.{}.{}", self.id, self.head, self.seq)
+        format!("{}.{}.{}", self.id.simple(), self.head, self.seq)
     }
 
     fn read(word: &str) -> Result<Self, String> {
@@ -71,8 +72,8 @@ impl Resume {
             (0..MOST).contains(&number).then_some(number as u64)
         };
         let (seq, head) = (number().ok_or_else(wrong)?, number().ok_or_else(wrong)?);
-        let id = parts.next().filter(|id| !id.is_empty() && id.len() <= 64).ok_or_else(wrong)?;
-        Ok(Self { id: id.into(), head, seq })
+        let id = parts.next().and_then(|id| Uuid::try_parse(id).ok()).ok_or_else(wrong)?;
+        Ok(Self { id, head, seq })
     }
 }
 
@@ -102,6 +103,22 @@ pub enum Cause {
     Video,
 }
 
+impl Cause {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Start, Self::Event, Self::More, Self::Release, Self::Video];
+
+    /// As it is written.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Event => "event",
+            Self::More => "more",
+            Self::Release => "release",
+            Self::Video => "video",
+        }
+    }
+}
+
 /// What the server says.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -126,8 +143,41 @@ impl Says<'_> {
     }
 }
 
+/// Which of the client's messages a problem is about, as far as it could be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct About {
+    /// Its type.
+    #[serde(rename = "about", skip_serializing_if = "Option::is_none")]
+    pub message: Option<&'static str>,
+    /// The event's id, where the client gave one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<Box<str>>,
+    /// The video that was seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub video: Option<VideoId>,
+}
+
+impl About {
+    /// About this message.
+    pub fn of(said: &Said<'_>) -> Self {
+        let (message, video) = match said {
+            Said::Hello { .. } => ("hello", None),
+            Said::Event(_) => ("event", None),
+            Said::Seen { video } => ("seen", Some(video.clone())),
+            Said::More { .. } => ("more", None),
+            Said::Ping => ("ping", None),
+        };
+        Self { message: Some(message), id: None, video }
+    }
+
+    /// Whether it is an event, which is acknowledged.
+    pub fn is_event(&self) -> bool {
+        self.message == Some("event")
+    }
+}
+
 /// The frame that tells of a problem; after a fatal one the socket ends.
-pub fn error_frame(problem: &Problem, fatal: bool) -> String {
+pub fn error_frame(problem: &Problem, about: &About, fatal: bool) -> String {
     let document = problem.document();
     let frame = ErrorFrame {
         r#type: "error",
@@ -136,6 +186,8 @@ pub fn error_frame(problem: &Problem, fatal: bool) -> String {
         status: document.status,
         detail: document.detail,
         errors: document.errors,
+        about,
+        retry_ms: problem.retry_after().map(|wait| wait.as_millis().max(1) as u64),
         fatal,
     };
     // Strings and numbers always turn into JSON.
@@ -152,6 +204,10 @@ struct ErrorFrame<'a> {
     detail: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
+    #[serde(flatten)]
+    about: &'a About,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_ms: Option<u64>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     fatal: bool,
 }
@@ -162,9 +218,10 @@ mod tests {
 
     #[test]
     fn what_a_client_says_is_read_strictly() {
-        let hello = Said::parse(br#"{"type":"hello","buffer":7,"resume":"a.b.12.3"}"#).unwrap();
-        let resume = Resume { id: "a.b".into(), head: 12, seq: 3 };
-        assert_eq!(resume.word(), "a.b.12.3");
+        let hello =
+            Said::parse(br#"{"type":"hello","buffer":7,"resume":"0000000000000000000000000000ab12.12.3"}"#).unwrap();
+        let resume = Resume { id: Uuid::from_u128(0xab12), head: 12, seq: 3 };
+        assert_eq!(resume.word(), "0000000000000000000000000000ab12.12.3");
         assert_eq!(hello, Said::Hello { buffer: 7, resume: Some(resume) });
         assert_eq!(Said::parse(br#"{"type":"ping"}"#).unwrap(), Said::Ping);
         assert_eq!(Said::parse(br#"{"type":"more"}"#).unwrap(), Said::More { limit: 5 });
@@ -176,7 +233,8 @@ mod tests {
             r#"{"type":"dance"}"#,
             r#"{"type":"more","limit":1000000000}"#,
             r#"{"type":"hello","resume":"x"}"#,
-            r#"{"type":"hello","resume":"x.-1.2"}"#,
+            r#"{"type":"hello","resume":"0000000000000000000000000000ab12.-1.2"}"#,
+            r#"{"type":"hello","resume":"x.1.2"}"#,
             r#"{"type":"seen"}"#,
             r#"{"type":"ping","more":1}"#,
             "{}",
@@ -187,9 +245,13 @@ mod tests {
 
     #[test]
     fn a_problem_is_a_frame() {
-        let frame = error_frame(&Problem::invalid(Invalid::field("video", "is missing")), true);
+        let about = About::of(&Said::More { limit: 3 });
+        let frame = error_frame(&Problem::invalid(Invalid::field("video", "is missing")), &about, true);
         let frame: serde_json::Value = serde_json::from_str(&frame).unwrap();
         assert_eq!((&frame["type"], &frame["fatal"], &frame["status"]), (&"error".into(), &true.into(), &422.into()));
-        assert_eq!(frame["errors"][0]["field"], "video");
+        assert_eq!((&frame["errors"][0]["field"], &frame["about"]), (&"video".into(), &"more".into()));
+        let late = error_frame(&Problem::too_often("This user", std::time::Duration::from_micros(1)), &about, false);
+        let late: serde_json::Value = serde_json::from_str(&late).unwrap();
+        assert_eq!((&late["status"], &late["retry_ms"], late.get("fatal")), (&429.into(), &1.into(), None));
     }
 }

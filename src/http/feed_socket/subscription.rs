@@ -3,16 +3,16 @@
 use std::collections::VecDeque;
 
 use foryou_schemas::VideoId;
-use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// Videos that were watched lately and are kept out of the tail, whether the session knows already or not.
 const WATCHED: usize = 256;
 
 /// Where a subscription goes on after a drop: an opaque word for the client.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resume {
     /// Of the subscription.
-    pub id: Box<str>,
+    pub id: Uuid,
     /// The position of the next video to watch.
     pub head: u64,
     /// The number of the latest `feed` message.
@@ -22,7 +22,7 @@ pub struct Resume {
 /// A client's list: positions count over the whole subscription, and those below `head` were watched or passed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subscription {
-    id: Box<str>,
+    id: Uuid,
     seq: u64,
     head: u64,
     tail: VecDeque<VideoId>,
@@ -34,20 +34,25 @@ pub struct Subscription {
 
 impl Subscription {
     /// One that begins, at position 0 or where an earlier one was.
-    pub fn begin(id: Box<str>, buffer: usize, resume: Option<&Resume>) -> Self {
+    pub fn begin(id: Uuid, buffer: usize, resume: Option<&Resume>) -> Self {
         let (head, seq) = resume.map_or((0, 0), |resume| (resume.head, resume.seq));
-        let id = resume.map_or(id, |resume| resume.id.clone());
+        let id = resume.map_or(id, |resume| resume.id);
         Self { id, seq, head, tail: VecDeque::new(), watched: VecDeque::new(), buffer }
     }
 
     /// Where it would go on.
     pub fn resume(&self) -> Resume {
-        Resume { id: self.id.clone(), head: self.head, seq: self.seq }
+        Resume { id: self.id, head: self.head, seq: self.seq }
     }
 
     /// What is left to watch.
     pub fn left(&self) -> usize {
         self.tail.len()
+    }
+
+    /// Whether anything was watched that the session may not know yet.
+    pub fn has_watched(&self) -> bool {
+        !self.watched.is_empty()
     }
 
     /// Whether less is left to watch than the client wants at hand.
@@ -113,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_new_tail_begins_where_the_client_is() {
-        let mut list = Subscription::begin("s".into(), 3, None);
+        let mut list = Subscription::begin(Uuid::from_u128(1), 3, None);
         assert_eq!(list.replace(videos(0..5)), (1, 0));
         list.watched(&videos(1..2)[0]);
         assert_eq!((list.left(), list.resume().head), (3, 2), "what was passed is gone as well");
@@ -126,19 +131,19 @@ mod tests {
 
     #[test]
     fn it_goes_on_where_it_was() {
-        let mut list = Subscription::begin("s".into(), 3, None);
+        let mut list = Subscription::begin(Uuid::from_u128(1), 3, None);
         list.replace(videos(0..5));
         list.watched(&videos(3..4)[0]);
         let resume = list.resume();
-        let mut again = Subscription::begin("other".into(), 3, Some(&resume));
+        let mut again = Subscription::begin(Uuid::from_u128(2), 3, Some(&resume));
         assert_eq!(again.replace(videos(7..9)), (2, 4));
-        assert_eq!(again.resume().id, "s".into());
+        assert_eq!(again.resume().id, Uuid::from_u128(1));
     }
 
     proptest! {
         #[test]
         fn positions_never_go_back_and_nothing_watched_may_come(steps in prop::collection::vec((0u8..3, 0u32..30), 1..60)) {
-            let mut list = Subscription::begin("s".into(), 3, None);
+            let mut list = Subscription::begin(Uuid::from_u128(1), 3, None);
             let (mut head, mut seq, mut next) = (0, 0, 100);
             for (step, n) in steps {
                 match step {
