@@ -97,6 +97,9 @@ fn whoever_is_asked_the_node_that_holds_the_person_answers() {
     assert_eq!(history.expect(200)["events"][0]["id"], "e");
     assert_eq!((history.header("x-request-id"), history.header("x-foryou-node")), ("mine-7", "node-b"));
     a.get("/v1/users/u/feed?limit=0&surprise=1").problem(400, "surprise");
+    let answer = a.get("/v1/users/u/feed/why?video=v7&after=e&wait_ms=2000");
+    assert_eq!(answer.header("x-foryou-node"), "node-b");
+    assert_eq!(answer.expect(200)["reason"], "seen");
     let late = a.get("/v1/users/u/feed?after=never&wait_ms=1000").expect(200);
     assert_eq!(degraded(&late), ["after: not applied in 1000 ms"], "what waits on purpose is waited for");
     a.post("/v1/users/u", &json!({})).problem(405, "");
@@ -104,7 +107,7 @@ fn whoever_is_asked_the_node_that_holds_the_person_answers() {
     a.delete("/v1/users/u").problem(404, "");
     b.get("/v1/users/u/history").problem(404, "");
     let metrics = a.get("/metrics").text;
-    assert!(metrics.contains(r#"foryou_forward_seconds_count{outcome="answered"} 9"#), "{metrics}");
+    assert!(metrics.contains(r#"foryou_forward_seconds_count{outcome="answered"} 10"#), "{metrics}");
 }
 
 #[test]
