@@ -97,7 +97,8 @@ fn describe(html: &mut String, Entry { path, method, operation }: &Entry<'_>) {
     }
     if let Some(parameters) = operation["parameters"].as_array() {
         *html += "<h4>Parameters</h4><div class=\"rows\">";
-        let (path, query): (Vec<&Value>, Vec<&Value>) = parameters.iter().partition(|parameter| parameter["in"] == "path");
+        let (path, query): (Vec<&Value>, Vec<&Value>) =
+            parameters.iter().partition(|parameter| parameter["in"] == "path");
         for parameter in path.into_iter().chain(query) {
             let place = text(&parameter["in"]);
             let of = format!("{} <span class=\"place\">{place}</span>", kind(&parameter["schema"]));
