@@ -2,7 +2,7 @@
 
 CARGO ?= cargo
 
-.PHONY: build test test-embedded soak engines engines-down demo lint doc deny clean
+.PHONY: build test test-embedded clients soak engines engines-down demo lint doc deny clean
 
 build:
 	$(CARGO) build --release --locked --bin foryou
@@ -12,9 +12,13 @@ test:
 	$(CARGO) test --release --locked --workspace --no-run
 	library="$$(scripts/onnxruntime.sh)" && ORT_DYLIB_PATH="$$library" scripts/engines.sh run $(CARGO) test --release --locked --workspace
 
-# Without the tests on RabbitMQ and Cassandra, and in a browser.
+# Without the tests on RabbitMQ and Cassandra, in a browser, and with what only npm and pip bring.
 test-embedded:
-	library="$$(scripts/onnxruntime.sh)" && ORT_DYLIB_PATH="$$library" $(CARGO) test --release --locked --workspace -- --skip real_engines --skip browser
+	library="$$(scripts/onnxruntime.sh)" && ORT_DYLIB_PATH="$$library" $(CARGO) test --release --locked --workspace -- --skip real_engines --skip browser --skip schemathesis --skip clients
+
+# The TypeScript and the Python client, from the OpenAPI document, below target/clients. Needs npm and pip.
+clients:
+	scripts/clients.sh
 
 # Two servers on RabbitMQ and Cassandra of their own, events all the time, fault after fault. `make test` holds a short form.
 MINUTES ?= 20

@@ -8,7 +8,10 @@ use foryou_schemas::{CreatorId, Timestamp, UserId};
 use serde::Serialize;
 use utoipa::{
     ToSchema,
-    openapi::{RefOr, Schema, schema::Object},
+    openapi::{
+        RefOr, Schema,
+        schema::{Object, ObjectBuilder, Type},
+    },
 };
 
 use super::{
@@ -16,7 +19,7 @@ use super::{
     forward::elsewhere,
     history::PATIENCE,
     input::{Query, id},
-    openapi::{Group, Spec, field, text, word},
+    openapi::{Group, Spec, field, word},
     patience::patiently,
 };
 use crate::{app::App, error::Problem};
@@ -55,7 +58,7 @@ fn relation() -> Object {
 pub fn spec() -> Spec {
     Spec::new(Group::People, "getCreators", "Whom a person follows and blocks", "Newest first, page by page.")
         .limit()
-        .query("before", "The `next` of the page before; the first page without it", text())
+        .query("before", "The `next` of the page before; the first page without it", place_schema())
         .answers::<Creators>(200, "A page")
         .refuses(404)
 }
@@ -95,6 +98,14 @@ async fn written(app: &App, user: &UserId) -> Result<(), Problem> {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) | Err(_) => Err(behind()),
     }
+}
+
+/// What [`place`] reads: milliseconds since 1970, a dot, an id.
+fn place_schema() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some(r"^-?[0-9]{1,14}\.[^\u0000-\u001f\u007f-\u009f]{1,128}$"))
+        .build()
 }
 
 fn place(text: &str) -> Result<Before, String> {

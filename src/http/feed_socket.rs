@@ -56,7 +56,7 @@ pub fn spec() -> Spec {
     .query("surface", "Where in the app the feed is shown", field("event", "surface"))
     .query("country", "Where the person is now", refers("Country"))
     .query("access_token", "The token, where a browser cannot set a header", text())
-    .is_done(101, "The socket is open")
+    .ends(101, "The socket is open")
 }
 
 /// Opens the socket. Whose it is says the token, or `user` where it is a server's.

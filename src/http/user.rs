@@ -44,7 +44,7 @@ pub fn get_spec() -> Spec {
 pub fn delete_spec() -> Spec {
     let about =
         "Everything: profile, history, what was learned, on all nodes. What was accepted before is settled first.";
-    Spec::new(Group::People, "deleteUser", "Erase a person", about).is_done(204, "The person is erased").refuses(404)
+    Spec::new(Group::People, "deleteUser", "Erase a person", about).ends(204, "The person is erased").refuses(404)
 }
 
 /// Sets the profile. What is not given is unset.

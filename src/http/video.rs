@@ -85,9 +85,7 @@ pub fn get_spec() -> Spec {
 /// What the document says of the removal.
 pub fn delete_spec() -> Spec {
     let about = "It is in no feed from now on. What people did with it is kept.";
-    Spec::new(Group::Videos, "deleteVideo", "Take a video down", about)
-        .is_done(204, "The video is removed")
-        .refuses(404)
+    Spec::new(Group::Videos, "deleteVideo", "Take a video down", about).ends(204, "The video is removed").refuses(404)
 }
 
 /// Adds or replaces the video; it can be in a feed when this is answered.

@@ -5,12 +5,13 @@
 use std::{fs, path::PathBuf};
 
 use foryou_schemas::{
-    Country, Kind,
+    Country, Kind, Language,
     event::{MAX_BATCH, MAX_WATCH_MS},
     id::MAX_ID_BYTES,
     user::{AGES, MAX_LANGUAGE_BYTES},
     video::{AGE_RATINGS, MAX_DURATION_MS, MAX_TAGS, MAX_TITLE_BYTES},
 };
+use proptest::{prelude::*, test_runner::TestRunner};
 use serde_json::{Map, Value, json};
 
 use crate::fixtures::{invalid, valid};
@@ -56,10 +57,54 @@ fn country(of: &str) -> Value {
     json!({"description": format!("{of}; ISO 3166-1 alpha-2"), "enum": Country::codes()})
 }
 
+/// A language tag as RFC 5646 spells it: language, script, region, variants, extensions, private use; private use alone; and the irregular
+/// tags that were there before it.
+fn language_pattern() -> String {
+    let langtag = "([A-Za-z]{2,3}(-[A-Za-z]{3}){0,3}|[A-Za-z]{4,8})(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?\
+                   (-([A-Za-z0-9]{5,8}|[0-9][A-Za-z0-9]{3}))*(-[0-9A-WY-Za-wy-z](-[A-Za-z0-9]{2,8})+)*(-[Xx](-[A-Za-z0-9]{1,8})+)?";
+    let private = "[Xx](-[A-Za-z0-9]{1,8})+";
+    let irregular =
+        "en-GB-oed|i-(ami|bnn|default|enochian|hak|klingon|lux|mingo|navajo|pwn|tao|tay|tsu)|sgn-(BE-FR|BE-NL|CH-DE)";
+    format!("^({langtag}|{private}|{irregular})$")
+}
+
+#[test]
+fn the_pattern_of_languages_and_their_parser_agree() {
+    let schema = jsonschema::validator_for(&language("")).unwrap();
+    let agree = |tag: &str| assert_eq!(schema.is_valid(&json!(tag)), Language::parse(tag).is_ok(), "{tag}");
+    for tag in [
+        "de",
+        "pt-BR",
+        "zh-Hant-TW",
+        "x-private",
+        "en-US-u-hc-h12",
+        "i-klingon",
+        "sgn-BE-FR",
+        "zh-min-nan",
+        "sl-rozaj-biske",
+        "de-1996",
+        "",
+        "A",
+        "de-",
+        "de-a",
+        "a-b",
+    ] {
+        agree(tag);
+    }
+    let part = prop_oneof!["[A-Za-z0-9]{1,9}", "[a-z]{2,3}", "[A-Z]{2}", "[a-z0-9]", "x", "[0-9]{3,4}"];
+    let tags = prop::collection::vec(part, 1..6).prop_map(|parts| parts.join("-"));
+    TestRunner::default()
+        .run(&tags, |tag| {
+            agree(&tag);
+            Ok(())
+        })
+        .unwrap();
+}
+
 fn language(of: &str) -> Value {
     json!({
         "description": format!("{of}; BCP 47"),
-        "type": "string", "minLength": 1, "maxLength": MAX_LANGUAGE_BYTES, "pattern": "^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*$",
+        "type": "string", "minLength": 1, "maxLength": MAX_LANGUAGE_BYTES, "pattern": language_pattern(),
     })
 }
 

@@ -49,12 +49,24 @@ fn client() -> Vec<(&'static str, Value)> {
     let items = json!({"type": "integer", "minimum": 1, "maximum": MOST_ITEMS, "default": 5});
     let word =
         json!({"type": "string", "description": "Of a `welcome` or a `feed`: goes on where that subscription was"});
+    let explain =
+        json!({"type": "boolean", "default": false, "description": "Whether each item of a feed tells its story"});
     let mut event = published("event.schema.json")["properties"].clone();
     event.as_object_mut().unwrap().remove("user");
     let hello = json!({"type": "hello", "buffer": 5, "resume": resume().word()});
     let liked = json!({"type": "event", "id": "e-1", "video": "v9", "kind": "like"});
     vec![
-        ("hello", message("hello", "The first word", &json!({"buffer": items, "resume": word}), &[], true, &[hello])),
+        (
+            "hello",
+            message(
+                "hello",
+                "The first word",
+                &json!({"buffer": items, "resume": word, "explain": explain}),
+                &[],
+                true,
+                &[hello],
+            ),
+        ),
         (
             "event",
             message(
@@ -108,10 +120,12 @@ fn server() -> Vec<(&'static str, Value)> {
         "properties": {"field": text, "reason": text},
         "required": ["field", "reason"],
     }});
+    let took_ms = json!({"type": "number", "minimum": 0, "description": "How long the server took to make it"});
     let heartbeat_ms = Config::default().sockets.heartbeat_ms.millis().as_millis() as u64;
     let welcome = Says::Welcome { resume: resume().word(), heartbeat_ms }.frame();
     let start = Because { kind: Cause::Event, id: Some("e-1".into()) };
-    let feed = Says::Feed { seq: 2, from: 4, items: &[], because: &start, resume: resume().word() }.frame();
+    let feed =
+        Says::Feed { seq: 2, from: 4, took_ms: 1.9, items: &[], because: &start, resume: resume().word() }.frame();
     let ack = Says::Ack { id: "e-1", status: Status::Accepted }.frame();
     let about = About { id: Some("e-1".into()), ..About::of(&Said::Event(b"{}")) };
     let late = error_frame(&Problem::too_often("This user", std::time::Duration::from_millis(40)), &about, false);
@@ -134,8 +148,8 @@ fn server() -> Vec<(&'static str, Value)> {
             message(
                 "feed",
                 "Replaces everything from position `from` on; positions count over the whole subscription",
-                &json!({"seq": number, "from": number, "items": items, "because": because, "resume": text}),
-                &["seq", "from", "items", "because", "resume"],
+                &json!({"seq": number, "from": number, "took_ms": took_ms, "items": items, "because": because, "resume": text}),
+                &["seq", "from", "took_ms", "items", "because", "resume"],
                 false,
                 &[read(&feed)],
             ),

@@ -97,7 +97,9 @@ fn describe(html: &mut String, Entry { path, method, operation }: &Entry<'_>) {
     }
     if let Some(parameters) = operation["parameters"].as_array() {
         *html += "<h4>Parameters</h4><div class=\"rows\">";
-        for parameter in parameters {
+        let (path, query): (Vec<&Value>, Vec<&Value>) =
+            parameters.iter().partition(|parameter| parameter["in"] == "path");
+        for parameter in path.into_iter().chain(query) {
             let place = text(&parameter["in"]);
             let of = format!("{} <span class=\"place\">{place}</span>", kind(&parameter["schema"]));
             row(html, text(&parameter["name"]), parameter["required"] == true, &of, text(&parameter["description"]));

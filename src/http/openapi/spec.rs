@@ -143,7 +143,7 @@ impl Spec {
     }
 
     /// An answer without a body.
-    pub fn is_done(self, status: u16, about: &str) -> Self {
+    pub fn ends(self, status: u16, about: &str) -> Self {
         self.response(status, ResponseBuilder::new().description(about))
     }
 
