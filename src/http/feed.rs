@@ -42,6 +42,24 @@ pub fn spec() -> Spec {
     .answers_with(200, "The feed", "Feed")
 }
 
+/// What the document says of [`why`].
+pub fn why_spec() -> Spec {
+    Spec::new(
+        Group::Feeds,
+        "getWhy",
+        "Why a video is not in a person's feed, or where it is",
+        "Of the feed that the person would get now, without chance: nothing is served and nothing recorded.",
+    )
+    .needs("video", "Which video", field("event", "video"))
+    .limit()
+    .query("after", "The id of an event of this person: the answer waits until it is applied", field("event", "id"))
+    .query("wait_ms", "How long to wait for `after` at most", whole(WAITS_MS, WAIT_MS))
+    .query("surface", "Where in the app the feed is shown", field("event", "surface"))
+    .query("country", "Where the person is now", refers("Country"))
+    .answers_with(200, "What becomes of the video, and why", "Why")
+    .refuses(404)
+}
+
 /// The person's next videos. An unknown person gets a feed too.
 pub async fn get(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&request);

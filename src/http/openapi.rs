@@ -53,6 +53,7 @@ fn operations() -> Vec<(&'static str, Method, Spec)> {
     vec![
         ("/v1/events", Method::POST, events::spec()),
         ("/v1/users/{id}/feed", Method::GET, feed::spec()),
+        ("/v1/users/{id}/feed/why", Method::GET, feed::why_spec()),
         (feed_socket::PATH, Method::GET, feed_socket::spec()),
         ("/v1/users/{id}", Method::PUT, user::put_spec()),
         ("/v1/users/{id}", Method::GET, user::get_spec()),

@@ -93,11 +93,20 @@ impl Spec {
     }
 
     /// An optional parameter of the query.
-    pub fn query(mut self, name: &str, about: &str, schema: impl Into<RefOr<Schema>>) -> Self {
+    pub fn query(self, name: &str, about: &str, schema: impl Into<RefOr<Schema>>) -> Self {
+        self.parameter(name, Required::False, about, schema.into())
+    }
+
+    /// A parameter of the query that has to be given.
+    pub fn needs(self, name: &str, about: &str, schema: impl Into<RefOr<Schema>>) -> Self {
+        self.parameter(name, Required::True, about, schema.into())
+    }
+
+    fn parameter(mut self, name: &str, required: Required, about: &str, schema: RefOr<Schema>) -> Self {
         let parameter = ParameterBuilder::new()
             .name(name)
             .parameter_in(ParameterIn::Query)
-            .required(Required::False)
+            .required(required)
             .description(Some(about))
             .schema(Some(schema));
         self.operation = self.operation.parameter(parameter);

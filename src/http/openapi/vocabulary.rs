@@ -61,6 +61,8 @@ pub fn components() -> Map<String, Value> {
         ("Feed", feed),
         ("FeedItem", item),
         ("Explain", explain),
+        ("Why", why()),
+        ("Standing", standing()),
     ];
     let named = parts.into_iter().map(|(name, mut schema)| {
         if name != COUNTRY {
@@ -126,6 +128,55 @@ fn tidy(schema: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(tidy),
         _ => {}
     }
+}
+
+fn nullable(kind: &str, about: &str) -> Value {
+    json!({"anyOf": [{"type": kind}, {"type": "null"}], "description": about})
+}
+
+/// [`foryou_schemas::Why`].
+fn why() -> Value {
+    object(
+        "What becomes of one video in a feed that is made now and not served.",
+        &json!({
+            "user": {"type": "string"},
+            "video": {"type": "string"},
+            "release": {"type": "string", "description": "The model release; `none` while there is none."},
+            "took_ms": {"type": "number", "minimum": 0},
+            "degraded": {"type": "array", "items": {"type": "string"}, "description": "What fell back, and why."},
+            "limit": {"type": "integer", "minimum": 1, "description": "How many videos the feed was asked for."},
+            "shown": {"type": "boolean", "description": "Whether the video is among them."},
+            "stage": nullable("string", "The stage that kept it out; null where it is shown."),
+            "reason": nullable("string", "Why, in a word; null where it is shown."),
+            "detail": {"type": "string", "description": "The same as a sentence."},
+            "position": nullable("integer", "Its place, also beyond the feed's end; null where it was not ranked."),
+            "score": nullable("number", "Its score."),
+            "last_score": nullable("number", "The score of the last video shown."),
+            "sources": {"type": "array", "items": reference("Standing")},
+            "explain": reference("Explain"),
+        }),
+    )
+}
+
+/// [`foryou_schemas::Standing`].
+fn standing() -> Value {
+    object(
+        "How a video stands with a source, whether or not the source brought it.",
+        &json!({
+            "source": {"type": "string"},
+            "found": {"type": "boolean", "description": "Whether it brought the video."},
+            "rank": nullable("integer", "Its place there, from 0."),
+            "score": nullable("number", "What the source orders by."),
+            "brought": {"type": "integer", "minimum": 0, "description": "How many videos the source brought."},
+            "detail": nullable("string", "Why it did not bring this one."),
+        }),
+    )
+}
+
+/// An answer, of which every field is there.
+fn object(about: &str, fields: &Value) -> Value {
+    let names: Vec<&String> = fields.as_object().into_iter().flat_map(Map::keys).collect();
+    json!({"type": "object", "description": about, "properties": fields, "required": names})
 }
 
 fn batch(list: &str, element: &str) -> Value {
