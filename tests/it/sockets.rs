@@ -387,8 +387,10 @@ fn a_token_opens_its_owners_socket_and_ends_it_when_it_expires() {
     assert_eq!(Client::try_open(server, "?user=ann", None).unwrap_err(), 401);
     assert_eq!(Client::try_open(server, "", Some(&token("ann", -60))).unwrap_err(), 401);
     // A page cannot set a header.
-    let query = format!("?access_token={}", token("ann", 3));
-    let mut client = Client::begin(Client::try_open(server, &query, None).unwrap(), 5, None);
+    let open = |seconds| Client::try_open(server, &format!("?access_token={}", token("ann", seconds)), None);
+    // A busy machine may take longer to open it than a short-lived token is good for.
+    let socket = [2, 8, 32].into_iter().find_map(|seconds| open(seconds).ok()).unwrap();
+    let mut client = Client::begin(socket, 5, None);
     let error = client.until("error");
     assert_eq!((&error["fatal"], &error["status"]), (&json!(true), &json!(401)));
     assert!(client.until("bye")["reason"].as_str().unwrap().contains("expired"));
@@ -397,7 +399,7 @@ fn a_token_opens_its_owners_socket_and_ends_it_when_it_expires() {
 
 #[test]
 fn limits_hold_over_sockets_and_nothing_is_lost_in_silence() {
-    let guarded = Guarded::start("access.limits.person_per_s = 1\naccess.limits.person_burst = 3");
+    let guarded = Guarded::start("access.limits.person_per_s = 0.01\naccess.limits.person_burst = 3");
     let server = &guarded.server;
     server.wait_ready();
     let key = guarded.key("catalogue", &[]);
