@@ -45,7 +45,7 @@ fn query_parameters_are_read_strictly() {
 #[test]
 fn unknown_routes_and_methods_are_problems() {
     let server = Server::start();
-    for path in ["/", "/v1", "/v1/no-such-route", "/v1/users//feed", "/v1/users/u/feed/x", "/healthz/"] {
+    for path in ["/v1", "/nothing", "/v1/no-such-route", "/v1/users//feed", "/v1/users/u/feed/x", "/healthz/"] {
         server.get(path).problem(404, "");
     }
     let answer = server.delete("/v1/events");

@@ -39,7 +39,9 @@ pub fn components() -> Map<String, Value> {
         (published("event"), published("user"), published("video"), published("feed"));
     let kind = take(&mut event, "/properties/kind", "EventKind");
     let mut item = take(&mut feed, "/properties/items/items", "FeedItem");
-    let explain = take(&mut item, "/properties/explain/anyOf/0", "Explain");
+    let mut explain = take(&mut item, "/properties/explain/anyOf/0", "Explain");
+    // An item of a feed was found by some source; a video that is asked about may have been found by none.
+    remove(&mut explain["properties"]["sources"], "minItems");
     let gender = take(&mut user, "/properties/gender/anyOf/0", "Gender");
     let status = take(&mut video, "/properties/status/anyOf/0", "VideoStatus");
     let recorded = recorded(&event);
