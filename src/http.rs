@@ -92,6 +92,8 @@ pub fn serve(app: Data<App>, listener: TcpListener, certificate: Option<&Arc<Cer
         .max_connections(settings.max_connections.count())
         .client_request_timeout(settings.head_timeout_ms.millis())
         .keep_alive(if keep_alive.is_zero() { actix_web::http::KeepAlive::Disabled } else { keep_alive.into() })
+        // A socket's small frames follow each other: the second must not wait until the client has acknowledged the first.
+        .tcp_nodelay(true)
         .h1_write_buffer_size(write_buffer)
         .shutdown_timeout(settings.drain_s.get().into())
         .disable_signals();

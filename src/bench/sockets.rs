@@ -259,6 +259,9 @@ async fn person(mut person: Person, mut actions: mpsc::UnboundedReceiver<(u64, I
                     let id = format!("{run}-{n}");
                     let said = person.socket.say(&action_on(&person.feed, &id, n)).await;
                     waiting.push((id, scheduled));
+                    if let Err(error) = &said {
+                        tracing::warn!(%error, "an active socket is left: it cannot be written to");
+                    }
                     said.is_err()
                 }
                 None => { acting = false; false }
@@ -279,7 +282,8 @@ async fn person(mut person: Person, mut actions: mpsc::UnboundedReceiver<(u64, I
                     false
                 }
                 Ok(message) => {
-                    let refused = message["type"] == "error" || message["type"] == "bye";
+                    let refused =
+                        message["type"] == "error" || message["type"] == "bye" || message["status"] == "rejected";
                     if refused {
                         tracing::warn!(%message, "an active socket is left");
                     }
@@ -290,7 +294,10 @@ async fn person(mut person: Person, mut actions: mpsc::UnboundedReceiver<(u64, I
                     true
                 }
             },
-            () = patience => true,
+            () = patience => {
+                tracing::warn!(actions = waiting.len(), "an active socket is left: it got no tail");
+                true
+            }
         };
         if lost {
             person.dropped.fetch_add(waiting.len().max(1) as u64, Relaxed);
