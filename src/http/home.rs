@@ -11,7 +11,7 @@ use crate::app::App;
 const FACES: &[(&str, &str, &str)] = &[
     ("/demo", "Demo", "Swipe, like, skip: a feed that changes while you watch, and says why."),
     ("/admin", "Console", "For whoever is on call: every service, queue, model and person, live."),
-    ("/docs", "API", "Every route with its fields and answers, to read and to try."),
+    ("/docs", "API", "Every route with its parameters, fields and answers."),
     ("/metrics", "Metrics", "The same figures as the console's, for Prometheus."),
 ];
 
