@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use actix_web::{HttpResponse, web::Data};
 
-use super::declared;
+use super::{declared, html::head};
 use crate::app::App;
 
 /// A face: where, its name, what it is.
@@ -22,7 +22,8 @@ pub async fn get(app: Data<App>) -> HttpResponse {
         "/demo" => app.demo.is_on(),
         _ => routes.iter().any(|(known, ..)| *known == path),
     };
-    let mut html = String::from(include_str!("home/head.html"));
+    let mut html = head("foryou", &["/assets/shared/tokens.css", "/assets/home/home.css"]);
+    html += include_str!("home/head.html");
     for (path, name, text) in FACES.iter().filter(|(path, ..)| is_there(path)) {
         _ = writeln!(
             html,

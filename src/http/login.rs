@@ -10,7 +10,10 @@ use actix_web::{
 use foryou_actors::ports::audit::Outcome;
 use tokio::sync::Semaphore;
 
-use super::{html::escaped, input::fields};
+use super::{
+    html::{escaped, head},
+    input::fields,
+};
 use crate::{
     access::{Caller, Deed, admins::Session, same_origin},
     app::App,
@@ -133,7 +136,8 @@ fn own_path(next: &str) -> String {
 }
 
 fn page(status: StatusCode, app: &App, next: &str, problem: &str) -> HttpResponse {
-    let mut html = String::from(include_str!("login/head.html"));
+    let mut html = head("Log in · foryou", &["/admin/login.css"]);
+    html += include_str!("login/head.html");
     if !problem.is_empty() {
         _ = writeln!(html, "<p class=\"problem\" role=\"alert\">{problem}</p>");
     }

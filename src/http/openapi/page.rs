@@ -8,7 +8,7 @@ use actix_web::{HttpResponse, http::header::CACHE_CONTROL};
 use serde_json::Value;
 
 use super::{DOCUMENT, Group, operations};
-use crate::http::html::escaped;
+use crate::http::html::{escaped, head};
 use kind::{is_required, kind};
 
 /// The path of the page.
@@ -38,7 +38,8 @@ fn page(document: &Value) -> String {
     };
     let entries: Vec<Entry<'_>> = operations().into_iter().map(entry).collect();
     let of = |group: Group| entries.iter().filter(move |entry| entry.operation["tags"][0] == group.name());
-    let mut html = include_str!("page/head.html").replace("{version}", text(&document["info"]["version"]));
+    let mut html = head("foryou API", &["/assets/shared/tokens.css", "/assets/docs/docs.css"]);
+    html += &include_str!("page/head.html").replace("{version}", text(&document["info"]["version"]));
     for group in Group::ALL {
         _ = write!(html, "<h2>{}</h2><ul>", group.name());
         for Entry { method, operation, .. } in of(group) {
