@@ -11,7 +11,7 @@ export const steps = (stages) => h("ol.steps", stages.map((line) => {
   return h("li", stage ? h("span.stage", words(stage)) : null, h("span", said));
 }));
 
-export function predicted(outcomes) {
+function predicted(outcomes) {
   const { watch_ms: watch, ...odds } = outcomes;
   const sorted = Object.entries(odds).sort((a, b) => b[1] - a[1]);
   if (!sorted.length) return h("p.quiet", "Not ranked.");
@@ -24,7 +24,7 @@ const ON_TOP = ["mood", "refusal", "creator_fatigue", "category_fatigue"];
 const signed = (value) => (value < 0 ? `− ${digits(-value, 3)}` : value > 0 ? `+ ${digits(value, 3)}` : "0");
 
 // Bars that begin where the one before ended, the greatest first; the last is the score.
-export function worth(parts, score) {
+function worth(parts, score) {
   const entries = Object.entries(parts).filter(([, adds]) => adds !== 0);
   if (!entries.length) return h("p.quiet", "It was not weighed.");
   const weighed = entries.filter(([name]) => !ON_TOP.includes(name)).sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]));

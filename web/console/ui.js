@@ -83,6 +83,9 @@ function fill(row, n, content) {
   }
 }
 
+// A cell that stays as it is, and keeps the focus, for as long as its value is the same.
+export function keep(value, element) { element.dataset.keep = `=${value}`; return element; }
+
 export function meter(part, whole, label) {
   const share = whole > 0 ? Math.min(1, part / whole) : 0;
   return h("span.meter", { "data-tone": share >= 0.8 ? "bad" : share >= 0.5 ? "warn" : "", role: "img", "aria-label": label },

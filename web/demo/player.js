@@ -8,7 +8,7 @@ const FRAME_MS = 1000 / 30;
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 export const seconds = (ms) => `${Math.floor(ms / 60000)}:${String(Math.floor(ms / 1000) % 60).padStart(2, "0")}`;
 export const category = (item) => (/^\d+$/.test(item.category) ? `Category ${item.category}` : item.category);
-export const named = (item) => item.title ?? `Video ${item.video}`;
+const named = (item) => item.title ?? `Video ${item.video}`;
 
 export class Player extends EventTarget {
   constructor() {

@@ -216,8 +216,6 @@ export function look(category) {
   return { palette, scene: SCENES[hash(`scene ${category}`) % SCENES.length] };
 }
 
-export const accent = (category) => look(category).palette[3];
-
 // A creator's face: two colours and an angle.
 export function face(creator) {
   const h = hash(creator), palette = PALETTES[h % PALETTES.length];

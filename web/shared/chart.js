@@ -9,7 +9,7 @@ const COLOURS = 8;
 const brief = (value) => digits(Number(value.toPrecision(3)), 3).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
 
 // Round numbers that cover 0..max, about `count` of them.
-export function ticks(max, count = 4) {
+function ticks(max, count = 4) {
   if (!(max > 0)) return [0, 1];
   const rough = max / count;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -20,7 +20,7 @@ export function ticks(max, count = 4) {
 }
 
 // Ticks have as many decimals as their step needs, no more.
-export function tickFormat(marks) {
+function tickFormat(marks) {
   const step = marks[1] - marks[0];
   const places = Math.max(0, Math.min(6, -Math.floor(Math.log10(step) + 1e-9) + (/^25/.test(step.toExponential().replace(".", "")) ? 1 : 0)));
   return (v) => (v === 0 ? "0" : v.toLocaleString("en", { minimumFractionDigits: places, maximumFractionDigits: places }));
@@ -242,14 +242,4 @@ export class Bars {
       h("span.label", bar.label), h("span.track", h("span.fill", { style: { width: `${(bar.value / most) * 100}%` } })), h("span.value", format(bar.value)))));
     return undefined;
   }
-}
-
-// A line without axes, for a row of a table.
-export function spark(values, label, width = 96, height = 22) {
-  const known = values.filter(Number.isFinite);
-  const max = Math.max(...known, 0) || 1;
-  const step = width / Math.max(1, values.length - 1);
-  const points = values.map((v, i) => (Number.isFinite(v) ? `${(i * step).toFixed(1)},${(height - 2 - (v / max) * (height - 4)).toFixed(1)}` : null)).filter(Boolean);
-  return svg("svg.spark", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label },
-    points.length > 1 ? svg("path.line", { d: `M${points.join("L")}` }) : null);
 }

@@ -3,7 +3,7 @@
 import { h } from "/assets/shared/dom.js";
 import { ago, bytes, digits, ms, percent, rate, whole, words } from "/assets/shared/format.js";
 import { get, post } from "../api.js";
-import { attempt, badge, button, card, confirm, figures, grid, link, meter, page, personForm, say, table, wide } from "../ui.js";
+import { attempt, badge, button, card, confirm, figures, grid, keep, link, meter, page, personForm, say, table, wide } from "../ui.js";
 
 const WORK = {
   access: "Reads keys and logins again",
@@ -18,6 +18,8 @@ const WORK = {
   trends: "Computes what is popular",
   release_loader: "Watches which release is live",
   index_keeper: "Keeps the index in step",
+  release_sync: "Fetches the release that is live for all nodes",
+  quarantine: "Keeps what can never be applied",
   observatory: "Takes the figures of this console",
   statistics_exchange: "Reads the counts of other nodes",
 };
@@ -57,7 +59,7 @@ export default function actors(context) {
     { head: "In memory", number: true, cell: (s) => whole(s.resident) },
     { head: "Memory", number: true, cell: (s) => bytes(s.bytes) },
     { head: "Waiting", number: true, cell: (s) => whole(s.waiting) },
-    { head: "Woken", number: true, cell: (s) => whole(s.woken) },
+    { head: "Woken/s", number: true, cell: (s) => digits(s.woken_per_s, 2) },
     { head: "Put to sleep", number: true, cell: (s) => whole(s.slept) },
     { head: "Refused", number: true, cell: (s) => whole(s.refused) },
     { head: "Failed", number: true, cell: (s) => whole(s.failed) },
@@ -70,9 +72,15 @@ export default function actors(context) {
     { head: "Shard", number: true, cell: (s) => String(s.shard) },
   ], { key: (s) => s.user, empty: "Nobody is in memory." });
   context.follow((look) => { now.update(); tree.set(look.services); });
+  let before = null;
   context.every(3, async () => {
     const found = await attempt(() => get("/admin/api/sessions"));
-    if (found) { shards.set(found.shards); busiest.set(found.busiest.slice(0, 10)); }
+    if (!found) return;
+    const at = performance.now(), last = before;
+    const woken = (shard) => (last ? ((shard.woken - last.shards[shard.shard].woken) * 1000) / (at - last.at) : NaN);
+    shards.set(found.shards.map((shard) => ({ ...shard, woken_per_s: woken(shard) })));
+    before = { at, shards: found.shards };
+    busiest.set(found.busiest.slice(0, 10));
   });
   return page("Actors", "Is every part at work, and does anything pile up?", now.element,
     wide(card("Supervision tree", root, tree.element)),
@@ -85,8 +93,6 @@ export default function actors(context) {
       card("Busiest sessions", busiest.element, personForm("Open a person's session", "people")),
     ));
 }
-
-function keep(value, element) { element.dataset.keep = `=${value}`; return element; }
 
 function mailbox(queues) {
   if (!queues.length) return keep("", h("span.quiet", "none"));

@@ -3,7 +3,7 @@
 import { h } from "/assets/shared/dom.js";
 import { ago, bytes, instant, whole } from "/assets/shared/format.js";
 import { get, post, enc } from "../api.js";
-import { attempt, badge, button, card, confirm, figures, page, say, table, wide } from "../ui.js";
+import { attempt, badge, button, card, confirm, figures, keep, page, say, table, wide } from "../ui.js";
 
 export const metric = (metrics, ...path) => path.reduce((at, key) => at?.[key], metrics);
 const three = (value) => (Number.isFinite(value) ? value.toFixed(3) : "–");
@@ -50,5 +50,3 @@ export default function models(context) {
   context.every(2, load);
   return page("Models", "Which release serves, and is it better than the one before?", now.element, wide(card("Releases", h("p.actions", back), list.element)));
 }
-
-function keep(value, element) { element.dataset.keep = `=${value}`; return element; }

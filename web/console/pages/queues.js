@@ -3,7 +3,7 @@
 import { clear, h } from "/assets/shared/dom.js";
 import { percent, rate, whole, words } from "/assets/shared/format.js";
 import { get, post } from "../api.js";
-import { attempt, button, card, confirm, figures, grid, page, say, table, wide } from "../ui.js";
+import { attempt, button, card, confirm, figures, grid, keep, page, say, table, wide } from "../ui.js";
 
 export default function queues(context) {
   const { live, start } = context;
@@ -58,8 +58,6 @@ export default function queues(context) {
       card(null, context.chart({ title: "Rejected", unit: "per second", series: [{ name: "events.rejected", label: "refused at the door" }, { name: "ingest.quarantined", label: "quarantined", colour: "var(--c7)" }] }))),
     card("Queues", all.element));
 }
-
-function keep(value, element) { element.dataset.keep = `=${value}`; return element; }
 
 function name(payload) {
   try { const event = JSON.parse(payload); return `${event.kind ?? "event"} ${event.id ?? ""} of ${event.user ?? "nobody"}`; } catch { return "not JSON"; }
