@@ -143,7 +143,6 @@ fn routes(web: &mut Table) {
     route(web, openapi::DOCS, [(Method::GET, Open, web::to(openapi::docs))]);
     route(web, login::LOGIN, [(Method::GET, Open, web::to(login::get)), (Method::POST, Open, web::to(login::post))]);
     route(web, login::LOGOUT, [(Method::POST, Access::Admin, web::to(login::logout))]);
-    route(web, login::STYLE, [(Method::GET, Open, web::to(login::style))]);
     route(web, "/metrics", [(Method::GET, Metrics, web::to(metrics::get))]);
     route(web, assets::PATH, [(Method::GET, Open, web::to(assets::get))]);
     route(web, "/", [(Method::GET, Open, web::to(home::get))]);

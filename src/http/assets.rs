@@ -55,6 +55,7 @@ static FILES: &[(&str, &[u8])] = &assets![
     "demo/poster.js",
     "docs/docs.css",
     "home/home.css",
+    "login/login.css",
     "shared/chart.css",
     "shared/chart.js",
     "shared/dom.js",

@@ -24,8 +24,6 @@ use crate::{
 pub const LOGIN: &str = "/admin/login";
 /// The path of the logout.
 pub const LOGOUT: &str = "/admin/logout";
-/// The path of the stylesheet.
-pub const STYLE: &str = "/admin/login.css";
 /// Where a login leads that came for nothing else.
 const CONSOLE: &str = "/admin";
 /// The largest form, bytes.
@@ -101,11 +99,6 @@ pub async fn logout(app: Data<App>, caller: Caller, request: HttpRequest) -> Res
     Ok(answer)
 }
 
-/// The stylesheet of the form.
-pub async fn style() -> HttpResponse {
-    HttpResponse::Ok().content_type("text/css; charset=utf-8").body(include_str!("login/login.css"))
-}
-
 /// Where a request comes from, as far as this server sees.
 pub fn peer(request: &HttpRequest) -> String {
     request.peer_addr().map_or_else(String::new, |address| address.ip().to_string())
@@ -136,7 +129,7 @@ fn own_path(next: &str) -> String {
 }
 
 fn page(status: StatusCode, app: &App, next: &str, problem: &str) -> HttpResponse {
-    let mut html = head("Log in · foryou", &["/admin/login.css"]);
+    let mut html = head("Log in · foryou", &["/assets/shared/tokens.css", "/assets/login/login.css"]);
     html += include_str!("login/head.html");
     if !problem.is_empty() {
         _ = writeln!(html, "<p class=\"problem\" role=\"alert\">{problem}</p>");

@@ -3,8 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed step fails the test")]
 
 mod axe;
+#[allow(dead_code, reason = "shared with the other integration tests")]
+#[path = "../it/callers.rs"]
+mod callers;
 mod console;
 mod demo;
+mod doors;
 mod driver;
 #[allow(dead_code, reason = "shared with the other integration tests")]
 #[path = "../it/server.rs"]

@@ -35,7 +35,6 @@ const EXPECTED: &[(&str, &str, &[&str])] = &[
     ("GET", "/readyz", &["everybody"]),
     ("GET", "/metrics", &["admin", "console"]),
     ("GET", "/admin/login", &["everybody"]),
-    ("GET", "/admin/login.css", &["everybody"]),
     // A form of our own pages only, whoever sends it: a 403, unless it says so.
     ("POST", "/admin/login", &["everybody"]),
     ("POST", "/admin/logout", &["admin", "console"]),
