@@ -123,6 +123,53 @@ fn it_speaks_tls_and_takes_a_new_certificate_while_it_runs() {
     assert!(!answer.starts_with(b"HTTP/1.1 200"), "{answer:?}");
 }
 
+/// Begins a request with these bytes, and sends nothing more.
+fn begin(server: &Server, bytes: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream.write_all(bytes.as_bytes()).unwrap();
+    stream
+}
+
+const HEAD: &str = "POST /v1/events HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n";
+const HALF: &str = "content-length: 100\r\n\r\n{\"user\":";
+
+#[test]
+fn who_does_not_finish_a_request_is_not_waited_for() {
+    let answer = |settings: &str, bytes: &str| {
+        let server = Server::start_with(settings);
+        let mut answer = String::new();
+        begin(&server, bytes).read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let head = answer("server.head_timeout_ms = 100\n", HEAD);
+    assert!(head.starts_with("HTTP/1.1 408 "), "{head}");
+    let late_body = "server.head_timeout_ms = 600000\nserver.body_timeout_ms = 100\n";
+    let body = answer(late_body, &format!("{HEAD}{HALF}"));
+    assert!(body.starts_with("HTTP/1.1 408 ") && body.contains("application/problem+json"), "{body}");
+}
+
+#[test]
+fn more_work_than_there_is_room_for_is_refused() {
+    let server = Server::start_with("server.max_in_flight = 1\nserver.body_timeout_ms = 600000\n");
+    let until_at_work = |count: &str| {
+        let until = Instant::now() + Duration::from_secs(60);
+        while !server.get("/metrics").text.contains(&format!("\nforyou_http_in_flight {count}\n")) {
+            assert!(Instant::now() < until, "not {count} at work");
+        }
+    };
+    let unfinished = begin(&server, &format!("{HEAD}{HALF}"));
+    until_at_work("1.0");
+    let refused = server.get("/v1/trending");
+    refused.problem(503, "");
+    assert_eq!(refused.header("retry-after"), "1");
+    // Health and metrics always have room.
+    server.get("/healthz").expect(200);
+    drop(unfinished);
+    until_at_work("0.0");
+    server.get("/v1/trending").expect(200);
+}
+
 #[test]
 fn an_address_that_others_reach_is_refused_without_keys() {
     let dir = TempDir::new().unwrap();
