@@ -33,10 +33,18 @@ if [ ! -e "$FORYOU__DATA__DIR/releases/active" ]; then
   "$foryou" train
 fi
 
+# Whether the server does its work, asked without a program that may not be there.
+ready() (
+  exec 3<>"/dev/tcp/${FORYOU__SERVER__BIND/://}"
+  printf 'GET /readyz HTTP/1.0\r\nHost: localhost\r\n\r\n' >&3
+  read -r _ status _ <&3
+  [ "$status" = 200 ]
+) 2>/dev/null
+
 "$foryou" serve &
 server=$!
 trap 'kill -TERM "$server" 2>/dev/null || true' INT TERM
-until (exec 3<>"/dev/tcp/${FORYOU__SERVER__BIND/://}") 2>/dev/null && curl -sf "$url/readyz" >/dev/null; do
+until ready; do
   kill -0 "$server" 2>/dev/null || { wait "$server"; exit 1; }
   sleep 0.05
 done
