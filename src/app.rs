@@ -37,7 +37,7 @@ use crate::{
     http::{self, Claims, EventCounts, console, demo::Demo, feed_socket::Sockets},
     models::{IndexKeeper, Loading, Models, ReleaseLoader, Releases, shelf::Shelf},
     stores::timed::{StoreCounts, TimedStore},
-    telemetry::{EngineFigures, Freshness, Gauges, Metrics, Objective, Observatory},
+    telemetry::{EngineFigures, Freshness, Gauges, Metrics, Objective, Observatory, Unserved},
     tls::{self, Certificate},
 };
 
@@ -91,6 +91,8 @@ pub struct App {
     pub quarantine: Option<Arc<dyn Quarantine>>,
     /// All model releases, and which is active.
     pub shelf: Arc<dyn Shelf>,
+    /// What is logged of requests that cannot be served now.
+    pub unserved: Unserved,
     /// How the feature store answers.
     pub store_counts: Arc<StoreCounts>,
     /// What has to be asked for now and then.
@@ -110,7 +112,9 @@ pub struct App {
 impl App {
     /// What keeps the server from doing its work: one line each.
     pub fn unready(&self) -> Vec<String> {
-        let engines = [("store", self.store.trouble()), ("bus", self.bus.trouble())];
+        // A store may be there and refuse to write; where it is away, that says all.
+        let store = self.store.trouble().or_else(|| self.writer.trouble()).or_else(|| self.membership.trouble());
+        let engines = [("store", store), ("bus", self.bus.trouble())];
         let troubles = engines.into_iter().filter_map(|(name, trouble)| Some(format!("{name}: {}", trouble?)));
         self.supervisor.unready().into_iter().chain(troubles).collect()
     }
@@ -276,6 +280,7 @@ impl Application {
             ingest,
             quarantine,
             shelf,
+            unserved: Unserved::default(),
             store_counts,
             gauges: Gauges::default(),
             objective,

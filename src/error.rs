@@ -201,6 +201,11 @@ impl Problem {
         self.0.cause.as_deref()
     }
 
+    /// Whether it may be well by itself, later (503).
+    pub fn is_passing(&self) -> bool {
+        self.0.status == StatusCode::SERVICE_UNAVAILABLE
+    }
+
     /// When to come back, where that is known.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after

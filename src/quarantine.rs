@@ -10,6 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use foryou_actors::{
+    complaint::Complaint,
     ports::{
         bus::BusError,
         quarantine::{Quarantine, Rejected},
@@ -50,11 +51,14 @@ impl SharedQuarantine {
 
     /// Declares the service that fills it. Every node may run one: each takes a share.
     pub fn service(self: Arc<Self>) -> ServiceSpec {
-        ServiceSpec::new("quarantine", move || Filler(self.clone()))
+        ServiceSpec::new("quarantine", move || Filler { to: self.clone(), complaint: Complaint::default() })
     }
 }
 
-struct Filler(Arc<SharedQuarantine>);
+struct Filler {
+    to: Arc<SharedQuarantine>,
+    complaint: Complaint,
+}
 
 #[async_trait]
 impl Service for Filler {
@@ -67,7 +71,9 @@ impl Service for Filler {
                 error = self.fill(&context, &mut pause) => error,
                 () = context.stop.requested() => return Ok(()),
             };
-            tracing::warn!(%error, "rejected events wait in RabbitMQ; trying again");
+            if let Some(left_out) = self.complaint.failed() {
+                tracing::warn!(%error, left_out, "rejected events wait in RabbitMQ; trying again");
+            }
             context.probe.note_error(error);
             context.stop.pause(pause).await;
             pause = (pause * 2).min(PAUSES.1);
@@ -81,21 +87,24 @@ impl Filler {
     /// again, and is kept once.
     async fn fill(&self, context: &Context, pause: &mut Duration) -> ServiceError {
         let done: Result<(), ServiceError> = async {
-            let mut aside = self.0.bus.aside().await?;
+            let mut aside = self.to.bus.aside().await?;
             let (mut trimmed, mut since): (Option<Instant>, u64) = (None, 0);
             loop {
-                if trimmed.is_none_or(|at| at.elapsed() > TRIM_EVERY) || since > self.0.max / TRIM_SHARE {
-                    let dropped = self.0.store.trim_rejected(self.0.max).await?;
+                if trimmed.is_none_or(|at| at.elapsed() > TRIM_EVERY) || since > self.to.max / TRIM_SHARE {
+                    let dropped = self.to.store.trim_rejected(self.to.max).await?;
                     if dropped > 0 {
-                        self.0.dropped.fetch_add(dropped, Relaxed);
-                        tracing::warn!(dropped, max = self.0.max, "the oldest events in quarantine made room");
+                        self.to.dropped.fetch_add(dropped, Relaxed);
+                        tracing::warn!(dropped, max = self.to.max, "the oldest events in quarantine made room");
                     }
                     (trimmed, since) = (Some(Instant::now()), 0);
+                    if let Some(failed) = self.complaint.works() {
+                        tracing::info!(failed, "rejected events come into the store again");
+                    }
                 }
                 let Ok(some) = tokio::time::timeout(TRIM_EVERY, aside.next()).await else { continue };
                 let (some, started) = (some?, Instant::now());
                 let count = some.len();
-                let kept = stream::iter(some).map(|event| async { self.0.store.keep_rejected(&event.into()).await });
+                let kept = stream::iter(some).map(|event| async { self.to.store.keep_rejected(&event.into()).await });
                 kept.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
                 aside.settle().await?;
                 since += count as u64;

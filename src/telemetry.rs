@@ -11,6 +11,7 @@ mod objective;
 mod observatory;
 mod request_id;
 mod series;
+mod unserved;
 
 pub use engine::EngineFigures;
 pub use freshness::{Freshness, Reflected};
@@ -22,3 +23,4 @@ pub use objective::Objective;
 pub use observatory::{Observatory, Scene, Watcher};
 pub use request_id::RequestId;
 pub use series::Sources;
+pub use unserved::Unserved;

@@ -3,6 +3,7 @@
 
 pub mod catalogue;
 pub mod chunked;
+pub mod complaint;
 pub mod dictionary;
 pub mod fold;
 pub mod histogram;

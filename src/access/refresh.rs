@@ -4,19 +4,27 @@ use std::time::Duration;
 
 use actix_web::web::Data;
 use async_trait::async_trait;
-use foryou_actors::services::supervisor::{Context, Service, ServiceError, ServiceSpec};
+use foryou_actors::{
+    complaint::Complaint,
+    services::supervisor::{Context, Service, ServiceError, ServiceSpec},
+};
 use tokio::time::Instant;
 
 use super::Gate;
 
 /// The service to be supervised.
 pub fn service(gate: Data<Gate>, every: Duration) -> ServiceSpec {
-    ServiceSpec::new("access", move || Refresh { gate: gate.clone(), every })
+    ServiceSpec::new("access", move || Refresh {
+        gate: gate.clone(),
+        every,
+        complaint: Complaint::default(),
+    })
 }
 
 struct Refresh {
     gate: Data<Gate>,
     every: Duration,
+    complaint: Complaint,
 }
 
 #[async_trait]
@@ -33,7 +41,9 @@ impl Service for Refresh {
             let gate = self.gate.clone();
             let read = tokio::task::spawn_blocking(move || gate.tokens().refresh()).await;
             if let Ok(Err(error)) = read {
-                tracing::warn!(%error, "the keys of people's tokens stay as they were");
+                if let Some(left_out) = self.complaint.failed() {
+                    tracing::warn!(%error, left_out, "the keys of people's tokens stay as they were");
+                }
                 context.probe.note_error(error.to_string());
             }
             context.probe.handled(1, started.elapsed());

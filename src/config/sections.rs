@@ -393,7 +393,7 @@ pub struct Log {
 impl Default for Log {
     fn default() -> Self {
         Self {
-            filter: "info,fjall=warn,lsm_tree=warn,ort=warn,scylla=error,lapin=off".into(),
+            filter: "info,fjall=warn,lsm_tree=warn,ort=warn,scylla=off,lapin=off".into(),
             format: LogFormat::default(),
         }
     }

@@ -22,6 +22,7 @@ use actix_web::{
 use tracing::Instrument;
 
 use crate::{
+    app::App,
     error::{PROBLEM_JSON, Problem},
     telemetry::{Metrics, RequestId},
 };
@@ -139,7 +140,11 @@ fn report(answer: &ServiceResponse, route: &str, took: Duration) {
     let (status, took_ms) = (answer.status().as_u16(), took.as_secs_f64() * 1e3);
     let problem = answer.response().error().and_then(|e| e.as_error::<Problem>());
     match problem.filter(|p| p.cause().is_some()) {
-        Some(problem) => tracing::error!(route, status, took_ms, %problem, "the request failed"),
+        Some(problem) => {
+            if let Some(app) = answer.request().app_data::<Data<App>>() {
+                app.unserved.note(route, took, problem);
+            }
+        }
         None => tracing::debug!(route, status, took_ms, "answered"),
     }
 }

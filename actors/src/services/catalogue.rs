@@ -17,6 +17,7 @@ use super::{
     supervisor::{Context, Service, ServiceError, ServiceSpec},
 };
 use crate::{
+    complaint::Complaint,
     catalogue::{Catalogue, VideoIndex},
     live::Live,
     ports::{
@@ -95,6 +96,8 @@ pub struct CatalogueWriter {
 struct Counters {
     heard: AtomicU64,
     refused: AtomicU64,
+    /// Of what is refused.
+    complaint: Complaint,
 }
 
 struct Request {
@@ -137,6 +140,7 @@ impl CatalogueWriter {
             requests: receiver.clone(),
             listeners: listeners.clone(),
             feed: feed.clone(),
+            complaint: Complaint::default(),
         });
         (Self { requests, counters: Arc::default() }, spec.queue("requests", gauge))
     }
@@ -162,7 +166,10 @@ impl CatalogueWriter {
                 Ok(video) => videos.push(video),
                 Err(error) => {
                     self.counters.refused.fetch_add(1, Relaxed);
-                    tracing::warn!(position = change.position, %error, "a change of the catalogue was refused");
+                    if let Some(left_out) = self.counters.complaint.failed() {
+                        let position = change.position;
+                        tracing::warn!(position, %error, left_out, "a change of the catalogue was refused");
+                    }
                 }
             }
         }
@@ -193,6 +200,7 @@ struct Writer {
     listeners: Arc<[Arc<dyn CatalogueListener>]>,
     /// How the other nodes hear of it.
     feed: Option<Arc<dyn CatalogueFeed>>,
+    complaint: Complaint,
 }
 
 #[async_trait]
@@ -230,7 +238,9 @@ impl Writer {
         let now = Timestamp::now();
         let rows = rows(&mut requests, &self.live.catalogue(), now);
         if let Err(error) = self.write(rows).await {
-            tracing::warn!(%error, "the catalogue could not be written");
+            if let Some(left_out) = self.complaint.failed() {
+                tracing::warn!(%error, left_out, "the catalogue could not be written");
+            }
             context.probe.note_error(&error);
             let error = CatalogueError::Store(error.into());
             for request in requests {

@@ -9,7 +9,10 @@ use super::{
     catalogue::CatalogueWriter,
     supervisor::{Context, Service, ServiceError, ServiceSpec},
 };
-use crate::ports::{bus::BusError, catalogue::CatalogueFeed, cluster::Cluster};
+use crate::{
+    complaint::Complaint,
+    ports::{bus::BusError, catalogue::CatalogueFeed, cluster::Cluster},
+};
 
 /// How often the position is kept: what came since is heard again after a restart, which changes nothing.
 const KEEP_EVERY: Duration = Duration::from_secs(1);
@@ -32,6 +35,7 @@ pub fn service(
         node: node.clone(),
         position: position.clone(),
         kept_at: None,
+        complaint: Complaint::default(),
     })
 }
 
@@ -43,6 +47,7 @@ struct Follower {
     /// How far this process has read; outlives a restart of the service.
     position: Arc<parking_lot::Mutex<Option<u64>>>,
     kept_at: Option<Instant>,
+    complaint: Complaint,
 }
 
 #[async_trait]
@@ -50,9 +55,16 @@ impl Service for Follower {
     async fn run(&mut self, context: Context) -> Result<(), ServiceError> {
         let mut pause = FIRST_BACKOFF;
         while !context.stop.is_requested() {
-            let followed = self.follow(&context, &mut pause).await;
+            let began = Instant::now();
+            let followed = self.follow(&context).await;
+            // One that is lost as soon as it was made, or a change that cannot be taken in, is no sign of better times.
+            if began.elapsed() > MAX_BACKOFF {
+                pause = FIRST_BACKOFF;
+            }
             if let Err(error) = followed {
-                tracing::warn!(%error, "the catalogue feed cannot be followed; trying again");
+                if let Some(left_out) = self.complaint.failed() {
+                    tracing::warn!(%error, left_out, "the catalogue feed cannot be followed; trying again");
+                }
                 context.probe.note_error(error);
             }
             context.stop.pause(pause).await;
@@ -64,7 +76,7 @@ impl Service for Follower {
 }
 
 impl Follower {
-    async fn follow(&mut self, context: &Context, pause: &mut Duration) -> Result<(), ServiceError> {
+    async fn follow(&mut self, context: &Context) -> Result<(), ServiceError> {
         let known = *self.position.lock();
         let after = match (&self.positions, known) {
             (Some(positions), None) => positions.catalogue_position(&self.node).await?,
@@ -72,7 +84,9 @@ impl Follower {
         };
         let mut changes = self.feed.follow(after).await?;
         context.ready();
-        *pause = FIRST_BACKOFF;
+        if let Some(failed) = self.complaint.works() {
+            tracing::info!(failed, "the catalogue feed is followed again");
+        }
         loop {
             let due = self.kept_at.map_or_else(Instant::now, |at| at + KEEP_EVERY);
             let some = tokio::select! {

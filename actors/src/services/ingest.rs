@@ -32,6 +32,7 @@ use super::{
     writer::FeatureWriter,
 };
 use crate::{
+    complaint::Complaint,
     live::Live,
     ports::{
         bus::{BusError, Delivery, EventBus, Partitions, Subscription},
@@ -140,6 +141,8 @@ impl Ingest {
             open: HashMap::new(),
             leaving: Partitions::default(),
             ticket: 0,
+            no_bus: Complaint::default(),
+            no_store: Complaint::default(),
         });
         (handle, spec)
     }
@@ -183,6 +186,9 @@ struct Worker {
     leaving: Partitions,
     /// The latest ticket under which something was handed to the writer.
     ticket: u64,
+    /// Of a bus that gives nothing, and of a store that does not answer.
+    no_bus: Complaint,
+    no_store: Complaint,
 }
 
 /// Deliveries to be acknowledged once a ticket is complete.
@@ -209,8 +215,15 @@ impl Service for Worker {
         while !context.stop.is_requested() {
             let end = match self.subscribe().await {
                 Ok(mut subscription) => {
-                    pause = self.settings.retry_after;
-                    self.consume(&mut *subscription, &context).await?
+                    if let Some(failed) = self.no_bus.works() {
+                        tracing::info!(failed, "the event bus is back");
+                    }
+                    let (since, end) = (Instant::now(), self.consume(&mut *subscription, &context).await?);
+                    // One that is lost as soon as it was made is no sign of better times.
+                    if since.elapsed() > self.settings.max_backoff {
+                        pause = self.settings.retry_after;
+                    }
+                    end
                 }
                 Err(error) => End::Bus(Err(error)),
             };
@@ -221,7 +234,9 @@ impl Service for Worker {
             match end {
                 End::Bus(Ok(())) => {}
                 End::Bus(Err(error)) => {
-                    tracing::warn!(%error, "the event bus is away; trying again");
+                    if let Some(left_out) = self.no_bus.failed() {
+                        tracing::warn!(%error, left_out, "the event bus is away; trying again");
+                    }
                     context.probe.note_error(error);
                 }
                 End::Fenced => {
@@ -255,14 +270,23 @@ impl Worker {
         self.parts.writer.tickets().complete_all();
         let mut pause = self.settings.retry_after;
         while let Err(error) = tallies::restore(&*self.parts.store, &self.parts.live).await {
-            tracing::warn!(%error, "statistics cannot be read; trying again");
+            if let Some(left_out) = self.no_store.failed() {
+                tracing::warn!(%error, left_out, "statistics cannot be read; trying again");
+            }
             context.probe.note_error(error);
             if !context.stop.pause(pause).await {
                 break;
             }
             pause = (pause * 2).min(self.settings.max_backoff);
         }
+        self.store_answers();
         Ok(())
+    }
+
+    fn store_answers(&self) {
+        if let Some(failed) = self.no_store.works() {
+            tracing::info!(failed, "the feature store answers again; events go on");
+        }
     }
 
     /// Consumes until the bus is closed or fails, or until the service is to stop and everything is settled.

@@ -30,10 +30,13 @@ use tokio::{
 
 use self::peers::Peers;
 use super::supervisor::{Context, Service, ServiceError, ServiceSpec};
-use crate::ports::{
-    bus::{Partitions, partition_of},
-    cluster::{Cluster, Node},
-    store::StoreError,
+use crate::{
+    complaint::{Complaint, Trouble},
+    ports::{
+        bus::{Partitions, partition_of},
+        cluster::{Cluster, Node},
+        store::StoreError,
+    },
 };
 
 /// Who this node is, and how patient.
@@ -94,6 +97,7 @@ struct Shared {
     /// `held` changed, and the others should hear of it.
     changed: Notify,
     takeovers: AtomicU64,
+    trouble: Trouble,
 }
 
 #[derive(Default)]
@@ -115,6 +119,7 @@ impl Membership {
             holding: Mutex::new(()),
             changed: Notify::new(),
             takeovers: AtomicU64::new(0),
+            trouble: Trouble::default(),
         }))
     }
 
@@ -130,6 +135,7 @@ impl Membership {
             holding: Mutex::new(()),
             changed: Notify::new(),
             takeovers: AtomicU64::new(0),
+            trouble: Trouble::default(),
         }));
         let (shared, beat) = (handle.0.clone(), Arc::new(AtomicU64::new(0)));
         let spec = ServiceSpec::new("membership", move || Worker {
@@ -140,6 +146,7 @@ impl Membership {
             beat: beat.clone(),
             to_take_over: BTreeSet::new(),
             superseded: false,
+            complaint: Complaint::default(),
         });
         (handle, spec)
     }
@@ -159,6 +166,7 @@ impl Membership {
             holding: Mutex::new(()),
             changed: Notify::new(),
             takeovers: AtomicU64::new(0),
+            trouble: Trouble::default(),
         }))
     }
 
@@ -197,6 +205,11 @@ impl Membership {
     /// The other nodes that live, as of the last look.
     pub fn others(&self) -> Vec<Node> {
         self.0.view.load().nodes.clone()
+    }
+
+    /// Why this node has not been able to say for some seconds that it lives, or to hear of the others.
+    pub fn trouble(&self) -> Option<String> {
+        self.0.trouble.lasting()
     }
 
     /// How many nodes were shut out because they had fallen silent.
@@ -245,6 +258,7 @@ struct Worker {
     to_take_over: BTreeSet<Box<str>>,
     /// Another process of this name came later.
     superseded: bool,
+    complaint: Complaint,
 }
 
 #[async_trait]
@@ -259,7 +273,14 @@ impl Service for Worker {
                 }
                 self.look().await
             };
-            match looked.await {
+            let looked = looked.await;
+            if looked.is_ok() {
+                self.shared.trouble.end();
+                if let Some(failed) = self.complaint.works() {
+                    tracing::info!(failed, "the list of nodes can be read and written again");
+                }
+            }
+            match looked {
                 Ok(()) if self.superseded => {
                     let name = &self.settings.name;
                     context.probe.note_error(format!(
@@ -268,7 +289,10 @@ impl Service for Worker {
                 }
                 Ok(()) => context.ready(),
                 Err(error) => {
-                    tracing::warn!(%error, "the list of nodes cannot be read or written; trying again");
+                    if let Some(left_out) = self.complaint.failed() {
+                        tracing::warn!(%error, left_out, "the list of nodes cannot be read or written; trying again");
+                    }
+                    self.shared.trouble.begin(error.to_string());
                     context.probe.note_error(error);
                     self.peers.unread();
                 }

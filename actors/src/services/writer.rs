@@ -22,7 +22,10 @@ use super::{
     supervisor::{Context, Service, ServiceError, ServiceSpec},
     tickets::Tickets,
 };
-use crate::ports::store::{Batch, FeatureStore, Impression, StoreError};
+use crate::{
+    complaint::{Complaint, Trouble},
+    ports::store::{Batch, FeatureStore, Impression, StoreError},
+};
 
 /// How the writer works.
 #[derive(Debug, Clone, Copy)]
@@ -92,6 +95,8 @@ struct Shared {
     arrived: Notify,
     /// Another node took over: nothing is taken until [`FeatureWriter::resume`]. Changed under the lock of `jobs`.
     fenced: watch::Sender<bool>,
+    complaint: Complaint,
+    trouble: Trouble,
 }
 
 struct Job {
@@ -117,6 +122,8 @@ impl FeatureWriter {
             dropped_impressions: AtomicU64::new(0),
             arrived: Notify::new(),
             fenced: watch::Sender::new(false),
+            complaint: Complaint::default(),
+            trouble: Trouble::default(),
         }));
         let (jobs, impressions, writer) = (handle.clone(), handle.clone(), handle.clone());
         let spec = ServiceSpec::new("feature_writer", move || Writer(writer.0.clone()))
@@ -128,6 +135,11 @@ impl FeatureWriter {
     /// Which changes are applied but not durable yet.
     pub fn tickets(&self) -> &Tickets {
         &self.0.tickets
+    }
+
+    /// Why nothing has become durable for some seconds, where that is so.
+    pub fn trouble(&self) -> Option<String> {
+        self.0.trouble.lasting()
     }
 
     /// Whether another node took over what this one owned ([`StoreError::Fenced`]). What was handed over since its last write is
@@ -316,13 +328,23 @@ impl Writer {
         let mut pause = self.0.settings.first_backoff;
         loop {
             match self.0.store.write(batch.clone()).await {
-                Ok(()) => return true,
+                Ok(()) => {
+                    self.0.trouble.end();
+                    if let Some(failed) = self.0.complaint.works() {
+                        tracing::info!(failed, "the feature store takes writes again");
+                    }
+                    return true;
+                }
                 Err(error @ StoreError::Fenced(_)) => {
+                    self.0.trouble.end();
                     context.probe.note_error(error);
                     return false;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, pause_ms = pause.as_millis() as u64, "a write to the feature store failed; trying again");
+                    if let Some(left_out) = self.0.complaint.failed() {
+                        tracing::warn!(%error, left_out, "a write to the feature store failed; trying again");
+                    }
+                    self.0.trouble.begin(error.to_string());
                     context.probe.note_error(error);
                 }
             }

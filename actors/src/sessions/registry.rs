@@ -29,6 +29,7 @@ use super::{
     state::{Incoming, SessionState, event_hash},
 };
 use crate::{
+    complaint::Complaint,
     catalogue::VideoIndex,
     live::Live,
     ports::store::{Batch, FeatureStore, StoreError},
@@ -120,6 +121,8 @@ pub(super) struct Shared {
     shards: Box<[Counters]>,
     residents: papaya::HashMap<UserId, Arc<Resident>>,
     loads: Semaphore,
+    /// Loads that failed.
+    pub(super) failing: Complaint,
     /// People whose actor panicked: their activity may still be on its way to the store.
     crashed: Mutex<HashSet<UserId>>,
     stopped: AtomicBool,
@@ -182,6 +185,7 @@ impl Sessions {
             shards: handles.iter().map(|_| Counters::default()).collect(),
             residents: papaya::HashMap::new(),
             loads: Semaphore::new(settings.loads.max(1)),
+            failing: Complaint::default(),
             crashed: Mutex::default(),
             stopped: AtomicBool::new(false),
         });
@@ -351,32 +355,41 @@ impl Sessions {
             if self.shared.stopped.load(Relaxed) {
                 return Err(SessionError::Stopped);
             }
-            let resident = self.resident(user).unwrap_or_else(|| self.make(user));
-            match resident.enter(bound, self.now_ms()) {
+            let entered = match self.resident(user) {
+                Some(resident) => resident.enter(bound, self.now_ms()).map_err(|refused| (refused, resident)),
+                None => self.make(user, bound),
+            };
+            match entered {
                 Ok(slot) => return Ok(slot),
-                Err(Refused::Busy) => {
+                Err((Refused::Busy, _)) => {
                     self.shared.shard(user).refused();
                     return Err(SessionError::Busy);
                 }
-                Err(Refused::Shut) => self.shared.forget(&resident),
+                Err((Refused::Shut, resident)) => self.shared.forget(&resident),
             }
         }
     }
 
-    /// Makes an actor, unless somebody else just did.
-    fn make(&self, user: &UserId) -> Arc<Resident> {
+    /// Makes an actor, unless somebody else just did, and gives a place on the way to it. The place is taken before the actor runs: one
+    /// whose load fails at once would have left before anybody entered, and another be made, for ever.
+    fn make(&self, user: &UserId, bound: u32) -> Result<Slot, (Refused, Arc<Resident>)> {
         let (sender, receiver) = channel(0);
         let made = Resident::new(user.clone(), Addr::new(sender).downgrade(), self.now_ms());
+        let enter = |resident: &Arc<Resident>| {
+            resident.enter(bound, self.now_ms()).map_err(|refused| (refused, resident.clone()))
+        };
+        let slot = enter(&made)?;
         let residents = self.shared.residents.pin();
         let resident = residents.get_or_insert(user.clone(), made.clone()).clone();
-        if Arc::ptr_eq(&resident, &made) {
-            let (shared, me) = (self.shared.clone(), made);
-            let arbiter = &self.handles[self.shared.shard_of(user)];
-            arbiter.spawn_fn(move || {
-                Context::with_receiver(receiver).run(Session::new(shared, me));
-            });
+        if !Arc::ptr_eq(&resident, &made) {
+            return enter(&resident);
         }
-        resident
+        let (shared, me) = (self.shared.clone(), made);
+        let arbiter = &self.handles[self.shared.shard_of(user)];
+        arbiter.spawn_fn(move || {
+            Context::with_receiver(receiver).run(Session::new(shared, me));
+        });
+        Ok(slot)
     }
 
     async fn ask<M, R>(&self, user: &UserId, message: impl Fn(Slot) -> M) -> Result<R, SessionError>

@@ -251,9 +251,14 @@ impl Actor for Session {
                 session.state = Arc::new(state);
                 session.recount();
                 session.shared.shard(&session.me.user).woken();
+                if let Some(failed) = session.shared.failing.works() {
+                    tracing::info!(failed, "sessions can be loaded again");
+                }
             }
             Err(error) => {
-                tracing::warn!(user = session.me.user.as_str(), %error, "a session could not be loaded");
+                if let Some(left_out) = session.shared.failing.failed() {
+                    tracing::warn!(user = session.me.user.as_str(), %error, left_out, "a session could not be loaded");
+                }
                 session.failed = Some(Box::new(error.into()));
                 session.me.shut();
                 session.shared.forget(&session.me);

@@ -112,8 +112,11 @@ impl Address {
             Ok(Ok(connection)) => {
                 attempt.link(connection).ok_or_else(|| failed("closed the connection at once".into()))
             }
-            Ok(Err(error)) => Err(failed(format!("cannot be used: {}", describe(&error)))),
-            Err(_) => Err(failed(format!("did not answer within {} ms", self.timeout.as_millis()))),
+            Ok(Err(error)) => Err(failed(format!("cannot be used: {}", opening(&error)))),
+            Err(_) => Err(failed(format!(
+                "did not answer within {} ms: is it frozen, or is a firewall in between?",
+                self.timeout.as_millis()
+            ))),
         }
     }
 
@@ -153,6 +156,22 @@ fn connector(ca: &Path) -> std::io::Result<RustlsConnector> {
     let mut config = RustlsConnectorConfig::default();
     config.add_parsable_certificates(certificates);
     config.connector_with_no_client_auth()
+}
+
+/// As [`describe`], of a connection that could not be opened.
+fn opening(error: &lapin::Error) -> String {
+    use std::io::ErrorKind::{ConnectionRefused, InvalidData, TimedOut};
+    let what = describe(error);
+    match error.kind() {
+        ErrorKind::IOError(error) if error.kind() == ConnectionRefused => {
+            "connection refused: is the broker running there? See bus.rabbitmq.url".into()
+        }
+        ErrorKind::IOError(error) if error.kind() == InvalidData => format!("{what}; see bus.rabbitmq.ca"),
+        // The name has no address, or the network no way.
+        ErrorKind::IOError(error) if error.kind() != TimedOut => format!("{what}; see bus.rabbitmq.url"),
+        ErrorKind::ParsingError(_) => "what answers there does not speak AMQP; see bus.rabbitmq.url".into(),
+        _ => what,
+    }
 }
 
 /// What went wrong, and what to do where that is plain.

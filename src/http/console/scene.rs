@@ -34,6 +34,7 @@ pub fn scene(app: &Arc<App>) -> Scene {
                 app.gauges.ask(&*app.bus, app.config.bus.kind == BusKind::Embedded).await;
                 app.feeds.freshness.forget();
                 app.objective.note();
+                app.unserved.tell_rest();
             }
         })
     };

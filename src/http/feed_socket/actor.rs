@@ -19,6 +19,7 @@ use futures_util::stream;
 use rand::Rng;
 
 use super::{
+    PATH,
     frames::{Fault, Heard, Incoming},
     messages::{About, Because, Cause, MOST_ITEMS, Said, Says, error_frame},
     open::{Ended, Place},
@@ -256,8 +257,8 @@ impl FeedSocket {
 
     /// Tells that a message was not acted on, and which.
     fn complain(&mut self, problem: &Problem, about: About, context: &mut Context<Self>) {
-        if let Some(cause) = problem.cause() {
-            tracing::warn!(user = %self.parts.user, cause, "a feed socket's message failed");
+        if problem.cause().is_some() {
+            self.parts.app.unserved.note(PATH, Duration::ZERO, problem);
         }
         self.say(&error_frame(problem, &about, false), context);
     }

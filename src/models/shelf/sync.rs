@@ -6,7 +6,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use foryou_actors::services::supervisor::{Context, Service, ServiceError, ServiceSpec};
+use foryou_actors::{
+    complaint::Complaint,
+    services::supervisor::{Context, Service, ServiceError, ServiceSpec},
+};
 
 use super::Shelf;
 
@@ -16,12 +19,15 @@ const POLL: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
 
 /// A service that fetches the active release into the folder; the release loader does the rest.
-pub struct ReleaseSync(Arc<dyn Shelf>);
+pub struct ReleaseSync {
+    shelf: Arc<dyn Shelf>,
+    complaint: Complaint,
+}
 
 impl ReleaseSync {
     /// Declares the service.
     pub fn spec(shelf: Arc<dyn Shelf>) -> ServiceSpec {
-        ServiceSpec::new("release_sync", move || Self(shelf.clone()))
+        ServiceSpec::new("release_sync", move || Self { shelf: shelf.clone(), complaint: Complaint::default() })
     }
 }
 
@@ -32,12 +38,15 @@ impl Service for ReleaseSync {
         loop {
             let began = Instant::now();
             let synced = tokio::select! {
-                synced = self.0.sync() => synced,
+                synced = self.shelf.sync() => synced,
                 () = context.stop.requested() => return Ok(()),
             };
             match synced {
                 Ok(changed) => {
                     pause = POLL;
+                    if let Some(failed) = self.complaint.works() {
+                        tracing::info!(failed, "the active release can be asked for again");
+                    }
                     if let Some(release) = changed {
                         context.probe.handled(1, began.elapsed());
                         tracing::info!(
@@ -48,7 +57,9 @@ impl Service for ReleaseSync {
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "the active release cannot be fetched; the one before goes on");
+                    if let Some(left_out) = self.complaint.failed() {
+                        tracing::warn!(%error, left_out, "the active release cannot be fetched; the one before goes on");
+                    }
                     context.probe.note_error(error);
                     pause = (pause * 2).min(LONGEST);
                 }

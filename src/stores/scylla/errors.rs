@@ -143,6 +143,7 @@ fn connection(error: &ConnectionError) -> String {
             ConnectionSetupRequestErrorKind::MissingAuthentication => {
                 "it wants a user and a password; set store.scylla.user and store.scylla.password".into()
             }
+            ConnectionSetupRequestErrorKind::BrokenConnection(error) => broken(error),
             error => format!("no connection: {error}"),
         },
         error => format!("no connection: {error}"),
@@ -152,6 +153,9 @@ fn connection(error: &ConnectionError) -> String {
 fn broken(error: &BrokenConnectionError) -> String {
     match error.downcast_ref() {
         Some(BrokenConnectionErrorKind::KeepaliveTimeout(_)) => "no answer to a keepalive: is the node frozen?".into(),
+        Some(BrokenConnectionErrorKind::FrameHeaderParseError(_)) => {
+            "what answers there does not speak CQL; see store.scylla.nodes".into()
+        }
         _ => format!("the connection broke: {error}"),
     }
 }

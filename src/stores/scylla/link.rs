@@ -3,14 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use foryou_actors::ports::store::StoreError;
+use foryou_actors::{complaint::Complaint, ports::store::StoreError};
 use parking_lot::Mutex;
 use scylla::{client::session::Session, serialize::row::SerializeRow, statement::prepared::PreparedStatement};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
-    connect::{connect, use_keyspace},
+    connect::{connect, named, use_keyspace},
     errors::DriverError,
     statements::Statements,
 };
@@ -58,14 +58,15 @@ pub struct Link {
     now: ArcSwap<Connected>,
     trouble: Mutex<Option<String>>,
     doubt: Notify,
+    complaint: Complaint,
 }
 
 impl Link {
     /// Begins with a session that is connected.
     pub async fn new(config: &Scylla, session: Session) -> Result<Self, StoreError> {
         let on = Statements::prepare(&session).await?;
-        let (trouble, doubt) = (Mutex::default(), Notify::new());
-        Ok(Self { config: config.clone(), now: ArcSwap::from_pointee(Connected { session, on }), trouble, doubt })
+        let (now, trouble, doubt) = (ArcSwap::from_pointee(Connected { session, on }), Mutex::default(), Notify::new());
+        Ok(Self { config: config.clone(), now, trouble, doubt, complaint: Complaint::default() })
     }
 
     /// The connection, or why there is none: while the store is away nobody waits for it.
@@ -98,26 +99,38 @@ impl Link {
             let connected = self.now.load_full();
             let Err(error) = connected.probe().await else { continue };
             let mut reason = format!("{}: {error}", self.config.nodes);
-            tracing::warn!(reason, "the feature store is away");
+            if let Some(left_out) = self.complaint.failed() {
+                tracing::warn!(reason, left_out, "the feature store is away");
+            }
             *self.trouble.lock() = Some(reason.clone());
             drop(connected);
             while let Err(error) = self.again().await {
+                if let Some(left_out) = self.complaint.failed() {
+                    tracing::warn!(reason = error, left_out, "the feature store is still away");
+                }
                 if error != reason {
-                    tracing::warn!(reason = error, "the feature store is still away");
                     *self.trouble.lock() = Some(error.clone());
                     reason = error;
                 }
                 tokio::time::sleep(TRY_EVERY).await;
             }
             *self.trouble.lock() = None;
-            tracing::info!("the feature store is back");
+            if let Some(failed) = self.complaint.works() {
+                tracing::info!(failed, "the feature store is back");
+            }
         }
     }
 
     /// Tries the old connection and a new one at once: what was frozen goes on with the old one, what was restarted with the new.
     async fn again(&self) -> Result<(), String> {
         let old = self.now.load_full();
-        let (mut probed, mut opened) = (std::pin::pin!(old.probe()), std::pin::pin!(Connected::open(&self.config)));
+        // A new one that is let in may still be refused what it asks.
+        let open = async {
+            let new = Connected::open(&self.config).await?;
+            new.probe().await.map_err(|error| named(&self.config, &error))?;
+            Ok(new)
+        };
+        let (mut probed, mut opened) = (std::pin::pin!(old.probe()), std::pin::pin!(open));
         let reason = |error: StoreError| match error {
             StoreError::Away(reason) => reason,
             error => error.to_string(),

@@ -46,13 +46,16 @@ impl Worker {
     /// Takes out what was applied before; waits while the store is away. `false`: it is not to be waited for.
     async fn dedupe(&self, admission: &mut Admission, context: &Context) -> bool {
         while let Err(error) = admission.dedupe(&self.in_flight, &self.shared.vouchers, &*self.parts.store).await {
-            tracing::warn!(%error, "the feature store cannot be asked; events wait");
+            if let Some(left_out) = self.no_store.failed() {
+                tracing::warn!(%error, left_out, "the feature store cannot be asked; events wait");
+            }
             let away = matches!(error, StoreError::Away(_));
             context.probe.note_error(error);
             if !away || !context.stop.pause(self.settings.retry_after).await {
                 return false;
             }
         }
+        self.store_answers();
         true
     }
 
