@@ -14,7 +14,7 @@ use foryou_actors::services::{
     membership::Home,
     subscriptions::{Notice, Subscriber},
 };
-use foryou_schemas::{Country, EventId, Invalid, Kind, UserId};
+use foryou_schemas::{Country, CreatorId, EventId, Invalid, Kind, UserId};
 use futures_util::stream;
 use rand::Rng;
 
@@ -79,6 +79,8 @@ pub struct FeedSocket {
     acted: Option<Instant>,
     /// Events from this socket, which need no notice: the tail that reflects them is under way.
     own: Vec<EventId>,
+    /// Creators that the client blocked, until the session is known to have heard of it.
+    blocked: Vec<CreatorId>,
     /// When the client was last heard at all, and when it last said something.
     heard: Instant,
     said: Instant,
@@ -124,6 +126,7 @@ impl FeedSocket {
                 after: None,
                 acted: None,
                 own: Vec::new(),
+                blocked: Vec::new(),
                 heard: now,
                 said: now,
                 ended: None,
@@ -222,6 +225,11 @@ impl FeedSocket {
     fn take(&mut self, parsed: events::Parsed, about: About, context: &mut Context<Self>) {
         if let Some(list) = &mut self.list {
             list.watched(&parsed.event.video);
+        }
+        if parsed.event.kind == Kind::Block {
+            let catalogue = self.parts.app.live.catalogue();
+            let video = catalogue.find(&parsed.event.video).and_then(|video| catalogue.video(video));
+            self.blocked.extend(video.map(|video| video.creator.clone()));
         }
         let (app, kind, heard) = (self.parts.app.clone(), parsed.event.kind, self.heard);
         let accepted = async move { events::accept_one(&app, parsed).await };
