@@ -16,12 +16,11 @@ use foryou_actors::services::{
 };
 use foryou_schemas::{Country, CreatorId, EventId, Invalid, Kind, UserId};
 use futures_util::stream;
-use rand::Rng;
 
 use super::{
     frames::{Fault, Heard, Incoming},
     messages::{About, Because, Cause, MOST_ITEMS, Said, Says, error_frame},
-    open::{Ended, Place},
+    open::{Ended, FAREWELL, Place, Sockets},
     outbox::Outbox,
     subscription::{Resume, Subscription},
 };
@@ -34,8 +33,6 @@ use crate::{
 
 /// The client's own events whose notices are still to come.
 const OWN: usize = 32;
-/// How long a client may take to agree to the end.
-const FAREWELL: Duration = Duration::from_secs(2);
 /// How long another socket may take to hand its subscription over.
 const HANDED_WITHIN: Duration = Duration::from_secs(1);
 /// When a client may come back whose subscription goes on elsewhere: two that fight for one should not do it fast.
@@ -107,9 +104,7 @@ impl FeedSocket {
                 let _ = stopping.wait_for(|stopping| *stopping).await;
             };
             let bye = wrap_future::<_, Self>(stopped).map(|(), socket, context| {
-                // Clients come back at different times.
-                let retry = Duration::from_millis(rand::rng().random_range(200..2_000));
-                socket.bye(Ended::Stops, retry, context);
+                socket.bye(Ended::Stops, Sockets::retry(), context);
             });
             context.spawn(bye);
             Self {
