@@ -11,7 +11,7 @@ use foryou_actors::{
     services::writer::FeatureWriter,
     sessions::{Sessions, state::SessionState, state::event_hash},
 };
-use foryou_schemas::{Country, EventId, Feed, FeedItem, Timestamp, UserId, Why};
+use foryou_schemas::{Country, EventId, Feed, FeedItem, Timestamp, UserId, VideoId, Why};
 use tokio::task::{JoinError, spawn_blocking};
 
 use super::{
@@ -45,6 +45,8 @@ pub struct FeedRequest {
     pub surface: Option<Box<str>>,
     /// Where the person is now.
     pub country: Option<Country>,
+    /// What the person's client has and has not shown yet: where the sources find too little, it comes before what is popular.
+    pub at_hand: Vec<VideoId>,
     /// Why the person's session is not to be asked: this node does not hold it, and who does cannot answer. The feed is made from
     /// what the store has, and no session hears of it.
     pub elsewhere: Option<Box<str>>,
@@ -76,8 +78,8 @@ pub struct Preview {
 
 /// Whether a feed is served, and with what chance.
 enum Purpose {
-    /// Exploration draws by this seed.
-    Served(u64),
+    /// Exploration draws by this seed; the client has some videos already.
+    Served { seed: u64, at_hand: Vec<VideoIndex> },
     /// Exploration gives no slot away; the fate of a video may be told.
     Looked { seed: u64, watched: Option<VideoIndex> },
 }
@@ -117,7 +119,9 @@ impl Feeds {
         let reflected = self.freshness.read(&asked.user, &session, asked_at);
         let (id, now) = (self.ids.feed(), self.clock.now());
         let surface = self.live.surface(asked.surface.as_deref());
-        let served = Purpose::Served(event_hash(id.as_str()));
+        let catalogue = self.live.catalogue();
+        let at_hand = asked.at_hand.iter().filter_map(|video| catalogue.find(video)).collect();
+        let served = Purpose::Served { seed: event_hash(id.as_str()), at_hand };
         let request = self.request(session, asked.limit, surface, asked.country, now, served);
         let (request, made) = self.pipeline.run(request).await;
         degraded.extend(made.degraded.iter().cloned());
@@ -179,9 +183,9 @@ impl Feeds {
         now: Timestamp,
         purpose: Purpose,
     ) -> Request {
-        let (seed, explore, watched) = match purpose {
-            Purpose::Served(seed) => (seed, true, None),
-            Purpose::Looked { seed, watched } => (seed, false, watched),
+        let (seed, explore, at_hand, watched) = match purpose {
+            Purpose::Served { seed, at_hand } => (seed, true, at_hand, None),
+            Purpose::Looked { seed, watched } => (seed, false, Vec::new(), watched),
         };
         Request::new(Parts {
             session,
@@ -191,6 +195,7 @@ impl Feeds {
             now,
             surface,
             country,
+            at_hand,
             limit,
             seed,
             explore,

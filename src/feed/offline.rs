@@ -92,6 +92,7 @@ impl Offline {
             now: self.now,
             surface: 0,
             country: None,
+            at_hand: Vec::new(),
             limit: self.limit,
             seed: 0,
             explore: false,

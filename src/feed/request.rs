@@ -35,6 +35,8 @@ pub struct Request {
     pub country: Option<Country>,
     /// What the last actions speak for and against.
     pub mood: Mood,
+    /// What the client has and has not shown yet, in its order.
+    pub at_hand: Vec<VideoIndex>,
     /// How many items are wanted.
     pub limit: usize,
     /// Seeds exploration.
@@ -61,6 +63,7 @@ pub struct Parts {
     pub now: Timestamp,
     pub surface: u16,
     pub country: Option<Country>,
+    pub at_hand: Vec<VideoIndex>,
     pub limit: usize,
     pub seed: u64,
     pub explore: bool,
@@ -71,8 +74,8 @@ pub struct Parts {
 impl Request {
     /// Takes the snapshots and starts the clock.
     pub fn new(parts: Parts) -> Self {
-        let Parts { session, live, release, trends, now, surface, country, limit, seed, explore, watched, settings } =
-            parts;
+        let Parts { session, live, release, trends, now, surface, country, at_hand, .. } = parts;
+        let Parts { limit, seed, explore, watched, settings, .. } = parts;
         let catalogue = live.catalogue_full();
         let window_s = f64::from(settings.seen_window_days.get()) * 86_400.0;
         let mut seen = Bitmap::new(catalogue.len());
@@ -94,6 +97,7 @@ impl Request {
             trends,
             now,
             surface,
+            at_hand,
             limit,
             seed,
             explore,

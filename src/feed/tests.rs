@@ -72,6 +72,7 @@ fn request(live: &Arc<Live>, session: SessionState, change: impl FnOnce(&mut Par
         now: now(),
         surface: 0,
         country: None,
+        at_hand: Vec::new(),
         limit: 10,
         seed: 7,
         explore: false,
@@ -264,6 +265,25 @@ async fn a_feed_that_is_late_begins_no_source() {
     let (_, made) = Pipeline::default().run(request).await;
     assert!(made.degraded.contains(&"trending: timeout".to_owned()), "{:?}", made.degraded);
     assert_eq!(made.items.len(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_sources_fail_the_client_keeps_what_it_has_and_may_be_shown() {
+    let live = live();
+    let mut catalogue = Catalogue::clone(&live.catalogue());
+    catalogue.remove(49);
+    // Of all creators but the last the videos are blocked, so the first that come to hand may none be shown.
+    let mut actions: Vec<_> = (0..9).map(|video| (video, "block", 60_000)).collect();
+    actions.push((39, "dislike", 50_000));
+    let session = session(&live, &actions);
+    live.publish_catalogue(catalogue);
+    for (at_hand, shown) in [(vec![19, 8, 39, 49, 29, 59], vec![19, 29]), (vec![], vec![])] {
+        let request = request(&live, session.clone(), |parts| {
+            (parts.at_hand, parts.limit, parts.seed) = (at_hand, 3, 0);
+        });
+        let (_, made) = Pipeline::of(vec![Box::new(Stuck)]).run(request).await;
+        assert_eq!(made.items.iter().map(|item| item.video).collect::<Vec<_>>(), shown);
+    }
 }
 
 #[tokio::test]

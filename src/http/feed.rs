@@ -103,7 +103,16 @@ fn asked(request: &HttpRequest, query: &mut Query) -> Result<FeedRequest, Proble
     let surface = query.take("surface", |text| check_id(text).map(|()| text.into()));
     let country = query.take("country", Country::parse);
     let after = after.map(|event| (event, wait));
-    Ok(FeedRequest { user, limit, after, explain: false, surface, country, elsewhere: elsewhere(request) })
+    Ok(FeedRequest {
+        user,
+        limit,
+        after,
+        explain: false,
+        surface,
+        country,
+        at_hand: Vec::new(),
+        elsewhere: elsewhere(request),
+    })
 }
 
 fn wait(query: &mut Query) -> Duration {

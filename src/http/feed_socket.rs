@@ -29,7 +29,6 @@ use crate::{
     error::Problem,
 };
 use actor::{FeedSocket, Parts};
-use carried::Carried;
 use frames::Incoming;
 pub use open::Sockets;
 
@@ -92,7 +91,7 @@ pub async fn get(
             return match opened {
                 Err(refused) => Ok(refused),
                 Ok(peer) => {
-                    let carried = Carried::start(peer, payload, app.sockets.stopping(), place);
+                    let carried = carried::carry(peer, payload, app.sockets.stopping(), place);
                     Ok(response.message_body(carried.boxed()).map_err(Problem::internal)?.into())
                 }
             };

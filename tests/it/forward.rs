@@ -18,7 +18,7 @@ use foryou_actors::{
 use foryou_schemas::{Timestamp, UserId};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tungstenite::client::IntoClientRequest;
+use tungstenite::{Message, WebSocket, client::IntoClientRequest};
 
 use crate::server::{Answer, Server};
 
@@ -314,45 +314,78 @@ fn headers_of_one_connection_stay_there_and_the_others_are_passed_on() {
     assert!(!asked.contains("x-secret") && !asked.contains("te:") && !asked.contains("connection:"), "{asked}");
 }
 
+/// Opens a socket for `u`.
+fn open(site: &Site, origin: Option<&str>) -> Result<WebSocket<TcpStream>, String> {
+    let stream = TcpStream::connect(site.server.address()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let mut request = format!("ws://{}/v1/feed/ws?user=u", site.server.address()).into_client_request().unwrap();
+    if let Some(origin) = origin {
+        request.headers_mut().insert("origin", origin.parse().unwrap());
+    }
+    tungstenite::client(request, stream).map(|(socket, _)| socket).map_err(|refused| refused.to_string())
+}
+
+fn say(socket: &mut WebSocket<TcpStream>, message: &Value) {
+    socket.send(Message::text(message.to_string())).unwrap();
+}
+
+/// Reads until a message is of this kind.
+fn heard(socket: &mut WebSocket<TcpStream>, kind: &str) -> Value {
+    loop {
+        let Message::Text(text) = socket.read().unwrap_or_else(|error| panic!("{error} before a {kind}")) else {
+            continue;
+        };
+        let message: Value = serde_json::from_str(&text).unwrap();
+        assert!(message["type"] != "error", "{message}");
+        if message["type"] == kind {
+            return message;
+        }
+    }
+}
+
 #[test]
 fn a_socket_is_carried_to_the_node_that_holds_the_person() {
     let (a, b) = pair();
     b.server.publish(30);
-    let open = |origin: Option<&str>| {
-        let stream = TcpStream::connect(a.server.address()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        let mut request = format!("ws://{}/v1/feed/ws?user=u", a.server.address()).into_client_request().unwrap();
-        if let Some(origin) = origin {
-            request.headers_mut().insert("origin", origin.parse().unwrap());
-        }
-        tungstenite::client(request, stream).map_err(|refused| refused.to_string())
-    };
-    let refused = open(Some("https://evil.example")).unwrap_err();
+    let refused = open(&a, Some("https://evil.example")).unwrap_err();
     assert!(refused.contains("403"), "{refused}");
-    let (mut socket, _) = open(Some(&a.server.base)).unwrap();
-    let mut said = |message: Value| socket.send(tungstenite::Message::text(message.to_string())).unwrap();
-    said(json!({"type": "hello", "buffer": 3}));
-    said(json!({"type": "event", "id": "e", "video": "v7", "kind": "like"}));
-    let mut because = Value::Null;
-    while because != json!({"kind": "event", "id": "e"}) {
-        let message: Value = match socket.read().unwrap() {
-            tungstenite::Message::Text(text) => serde_json::from_str(&text).unwrap(),
-            _ => continue,
-        };
-        assert!(message["type"] != "error", "{message}");
-        because = message["because"].clone();
-    }
+    let mut socket = open(&a, Some(&a.server.base)).unwrap();
+    say(&mut socket, &json!({"type": "hello", "buffer": 3}));
+    say(&mut socket, &json!({"type": "event", "id": "e", "video": "v7", "kind": "like"}));
+    while heard(&mut socket, "feed")["because"] != json!({"kind": "event", "id": "e"}) {}
     assert_eq!(b.server.get("/v1/users/u/history").expect(200)["events"][0]["id"], "e");
     // The other one ends it, and says so here.
     drop(b);
-    loop {
-        match socket.read() {
-            Ok(tungstenite::Message::Text(text)) if text.contains("\"bye\"") => break,
-            Ok(_) => {}
-            Err(error) => panic!("{error} before the last word"),
-        }
-    }
+    assert!(heard(&mut socket, "bye")["retry_ms"].as_u64().unwrap() > 0);
     // Nobody is there any more.
-    let refused = open(None).unwrap_err();
+    let refused = open(&a, None).unwrap_err();
     assert!(refused.contains("503"), "{refused}");
+}
+
+#[test]
+fn who_is_carried_is_told_when_the_node_between_stops_and_goes_on_elsewhere() {
+    let (a, b) = pair();
+    b.server.publish(30);
+    let mut socket = open(&a, None).unwrap();
+    say(&mut socket, &json!({"type": "hello", "buffer": 3}));
+    let resume = heard(&mut socket, "welcome")["resume"].clone();
+    let first = heard(&mut socket, "feed");
+    let video = first["items"][0]["video"].clone();
+    say(&mut socket, &json!({"type": "event", "id": "e", "video": video, "kind": "like"}));
+    heard(&mut socket, "ack");
+    let stopping = std::thread::spawn(move || drop(a));
+    let bye = heard(&mut socket, "bye");
+    assert!(bye["retry_ms"].as_u64().unwrap() > 0 && bye["reason"] == "the server stops", "{bye}");
+    let mut last = socket.read();
+    while !matches!(last, Ok(Message::Close(_))) {
+        last = Ok(last.unwrap()).and_then(|_| socket.read());
+    }
+    // It agrees, and the node does not wait for anything else.
+    while socket.read().is_ok() {}
+    stopping.join().unwrap();
+    // The subscription goes on at the other one.
+    let mut again = open(&b, None).unwrap();
+    say(&mut again, &json!({"type": "hello", "buffer": 3, "resume": resume}));
+    let feed = heard(&mut again, "feed");
+    assert_eq!((&feed["because"]["kind"], &feed["from"]), (&json!("start"), &json!(1)), "{feed}");
 }

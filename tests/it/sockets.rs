@@ -234,6 +234,46 @@ fn a_blocked_creator_leaves_the_tail_on_every_device() {
 }
 
 #[test]
+fn a_tail_is_kept_where_sources_bring_nothing_but_what_must_go_goes() {
+    // As if all of them were late: only what fills feeds is left, which begins anywhere.
+    let settings = "[sockets]\ncoalesce_ms = 0\n[feed]\nsession_budget_ms = 10000
+        candidates = { two_tower = 0, similar = 0, category = 0, trending = 0, followed = 0, fresh = 0 }";
+    let server = Server::start_with(settings);
+    let video =
+        |n| json!({"id": format!("v{n}"), "creator": format!("c{}", n % 2), "category": "x", "duration_ms": 9_000});
+    server.post("/v1/videos", &json!({"videos": (0..900).map(video).collect::<Vec<_>>()})).expect(202);
+    let mut client = Client::hello(&server, "kim", 8, None);
+    let mut before = client.videos();
+    // Leaves one of the tail, and those that `goes` names; the others are in the next tail, too.
+    let mut kept = |client: &Client, goes: &dyn Fn(&String) -> bool| {
+        let after = client.videos();
+        assert_eq!(after.len(), 8);
+        let (gone, stays): (Vec<_>, Vec<_>) = before.drain(..).partition(goes);
+        assert!(gone.iter().all(|video| !after.contains(video)), "{gone:?} are in {after:?}");
+        assert!(stays.iter().all(|video| after.contains(video)), "{stays:?} are not in {after:?}");
+        before = after;
+        (gone.len(), stays.len())
+    };
+    let first = client.videos()[0].clone();
+    client.act("kim-1", "like", &first);
+    client.head += 1;
+    assert_eq!(kept(&client, &|video| *video == first), (1, 7));
+    // Not wanted, said by another device.
+    let unwanted = client.videos()[5].clone();
+    server.send(&json!({"id": "kim-2", "user": "kim", "video": unwanted, "kind": "dislike"}));
+    while client.until("feed")["because"] != json!({"kind": "event", "id": "kim-2"}) {}
+    assert_eq!(kept(&client, &|video| *video == unwanted), (1, 7));
+    // Taken down, and with the next action everything of a blocked creator.
+    let (first, removed) = (client.videos()[0].clone(), client.videos()[6].clone());
+    assert_eq!(server.delete(&format!("/v1/videos/{removed}")).status, 204);
+    let parity = |video: &str| video[1..].parse::<u32>().unwrap() % 2;
+    client.act("kim-3", "block", &first);
+    client.head += 1;
+    let (gone, _) = kept(&client, &|video| *video == removed || parity(video) == parity(&first));
+    assert!(gone > 2, "there was more by that creator");
+}
+
+#[test]
 fn a_new_release_and_a_followed_creators_video_bring_a_new_tail() {
     let world = World::shared();
     let settings = format!("{PATIENT}\nsockets = {{ spread_ms = 50 }}");

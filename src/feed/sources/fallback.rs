@@ -6,7 +6,7 @@ use foryou_actors::catalogue::VideoIndex;
 use super::{Source, SourceKind, place};
 use crate::feed::request::Request;
 
-/// All-time favourites, then the rest of the catalogue from a place that differs from feed to feed.
+/// What the client has at hand, all-time favourites, then the rest of the catalogue from a place that differs from feed to feed.
 pub struct Fallback;
 
 fn order(request: &Request) -> impl Iterator<Item = VideoIndex> {
@@ -14,7 +14,8 @@ fn order(request: &Request) -> impl Iterator<Item = VideoIndex> {
     let videos = request.catalogue.len() as u32;
     let start = if videos == 0 { 0 } else { (request.seed % u64::from(videos)) as u32 };
     let rest = (start..videos).chain(0..start);
-    popular.chain(rest).filter(|&video| request.servable(video))
+    let at_hand = request.at_hand.iter().copied();
+    at_hand.chain(popular).chain(rest).filter(|&video| request.servable(video))
 }
 
 #[async_trait]

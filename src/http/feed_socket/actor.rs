@@ -14,15 +14,14 @@ use foryou_actors::services::{
     membership::Home,
     subscriptions::{Notice, Subscriber},
 };
-use foryou_schemas::{Country, EventId, Invalid, Kind, UserId};
+use foryou_schemas::{Country, CreatorId, EventId, Invalid, Kind, UserId};
 use futures_util::stream;
-use rand::Rng;
 
 use super::{
     PATH,
     frames::{Fault, Heard, Incoming},
     messages::{About, Because, Cause, MOST_ITEMS, Said, Says, error_frame},
-    open::{Ended, Place},
+    open::{Ended, FAREWELL, Place, Sockets},
     outbox::Outbox,
     subscription::{Resume, Subscription},
 };
@@ -35,8 +34,6 @@ use crate::{
 
 /// The client's own events whose notices are still to come.
 const OWN: usize = 32;
-/// How long a client may take to agree to the end.
-const FAREWELL: Duration = Duration::from_secs(2);
 /// How long another socket may take to hand its subscription over.
 const HANDED_WITHIN: Duration = Duration::from_secs(1);
 /// When a client may come back whose subscription goes on elsewhere: two that fight for one should not do it fast.
@@ -80,6 +77,8 @@ pub struct FeedSocket {
     acted: Option<Instant>,
     /// Events from this socket, which need no notice: the tail that reflects them is under way.
     own: Vec<EventId>,
+    /// Creators that the client blocked, until the session is known to have heard of it.
+    blocked: Vec<CreatorId>,
     /// When the client was last heard at all, and when it last said something.
     heard: Instant,
     said: Instant,
@@ -106,9 +105,7 @@ impl FeedSocket {
                 let _ = stopping.wait_for(|stopping| *stopping).await;
             };
             let bye = wrap_future::<_, Self>(stopped).map(|(), socket, context| {
-                // Clients come back at different times.
-                let retry = Duration::from_millis(rand::rng().random_range(200..2_000));
-                socket.bye(Ended::Stops, retry, context);
+                socket.bye(Ended::Stops, Sockets::retry(), context);
             });
             context.spawn(bye);
             Self {
@@ -125,6 +122,7 @@ impl FeedSocket {
                 after: None,
                 acted: None,
                 own: Vec::new(),
+                blocked: Vec::new(),
                 heard: now,
                 said: now,
                 ended: None,
@@ -223,6 +221,11 @@ impl FeedSocket {
     fn take(&mut self, parsed: events::Parsed, about: About, context: &mut Context<Self>) {
         if let Some(list) = &mut self.list {
             list.watched(&parsed.event.video);
+        }
+        if parsed.event.kind == Kind::Block {
+            let catalogue = self.parts.app.live.catalogue();
+            let video = catalogue.find(&parsed.event.video).and_then(|video| catalogue.video(video));
+            self.blocked.extend(video.map(|video| video.creator.clone()));
         }
         let (app, kind, heard) = (self.parts.app.clone(), parsed.event.kind, self.heard);
         let accepted = async move { events::accept_one(&app, parsed).await };

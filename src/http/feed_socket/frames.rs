@@ -128,7 +128,7 @@ impl Frames {
 }
 
 /// How many bytes of payload the first frame has, by its head (RFC 6455, section 5.2); none while that is not there yet.
-fn announced(bytes: &[u8]) -> Option<u64> {
+pub fn announced(bytes: &[u8]) -> Option<u64> {
     match bytes.get(1)? & 0x7f {
         126 => Some(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?).into()),
         127 => Some(u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?)),

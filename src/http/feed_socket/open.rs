@@ -6,12 +6,14 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
 use actix::Addr;
 use foryou_schemas::UserId;
 use parking_lot::Mutex;
 use prometheus_client::metrics::counter::Counter;
+use rand::Rng;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -50,6 +52,9 @@ struct Left {
     by_id: HashMap<Uuid, (UserId, Resume)>,
     oldest: VecDeque<Uuid>,
 }
+
+/// How long a client may take to agree to the end.
+pub const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Why a socket ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -204,7 +209,7 @@ impl Sockets {
     /// A place for one more of a person.
     pub fn enter(&self, user: &UserId) -> Result<Place, Problem> {
         if *self.0.stopping.borrow() {
-            return Err(Problem::overloaded("The server stops", std::time::Duration::from_secs(1)));
+            return Err(Problem::overloaded("The server stops", Duration::from_secs(1)));
         }
         let mut by_user = self.0.by_user.lock();
         let of_user = by_user.get(user).copied().unwrap_or(0);
@@ -212,7 +217,7 @@ impl Sockets {
             return Err(Problem::too_many(&format!("This user has {of_user} feed sockets open already")));
         }
         if self.count() >= self.0.settings.max.count() {
-            return Err(Problem::overloaded("Too many feed sockets are open", std::time::Duration::from_secs(2)));
+            return Err(Problem::overloaded("Too many feed sockets are open", Duration::from_secs(2)));
         }
         self.0.open.fetch_add(1, Relaxed);
         by_user.insert(user.clone(), of_user + 1);
@@ -252,6 +257,11 @@ impl Sockets {
         {
             left.by_id.remove(&oldest);
         }
+    }
+
+    /// When a client may come back whose server stops: each at another time.
+    pub fn retry() -> Duration {
+        Duration::from_millis(rand::rng().random_range(200..2_000))
     }
 
     /// Asks all to end, and takes no more.

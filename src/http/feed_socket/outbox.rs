@@ -85,6 +85,21 @@ pub fn line(unread: Arc<AtomicUsize>) -> (Outbox, Sent) {
     (Outbox(line.clone()), Sent(line))
 }
 
+/// One frame of a server's, whole.
+pub fn frame(code: OpCode, payload: &[u8]) -> Bytes {
+    let mut frame = BytesMut::with_capacity(payload.len() + 10);
+    Parser::write_message(&mut frame, payload, code, true, false);
+    frame.freeze()
+}
+
+/// The frame after which there is none.
+pub fn close_frame(code: CloseCode, reason: &str) -> Bytes {
+    debug_assert!(reason.len() <= LONGEST_REASON);
+    let mut frame = BytesMut::new();
+    Parser::write_close(&mut frame, Some(CloseReason { code, description: Some(reason.into()) }), false);
+    frame.freeze()
+}
+
 impl Outbox {
     /// Writes a message.
     pub fn text(&self, message: &str) {
@@ -107,11 +122,8 @@ impl Outbox {
 
     /// Writes the last frame; what is written from now on is not sent.
     pub fn close(&self, code: CloseCode, reason: &str) {
-        debug_assert!(reason.len() <= LONGEST_REASON);
-        let mut payload = BytesMut::new();
-        Parser::write_close(&mut payload, Some(CloseReason { code, description: Some(reason.into()) }), false);
         let mut line = self.0.borrow_mut();
-        line.push(payload.freeze());
+        line.push(close_frame(code, reason));
         line.end_as(End::Closed);
     }
 
@@ -168,9 +180,7 @@ impl Line {
     }
 
     fn write(&mut self, code: OpCode, payload: &[u8]) {
-        let mut frame = BytesMut::with_capacity(payload.len() + 10);
-        Parser::write_message(&mut frame, payload, code, true, false);
-        self.push(frame.freeze());
+        self.push(frame(code, payload));
     }
 
     fn push(&mut self, frame: Bytes) {

@@ -45,7 +45,12 @@ impl Subscription {
         Resume { id: self.id, head: self.head, seq: self.seq }
     }
 
-    /// What is left to watch.
+    /// What is left to watch, in order.
+    pub fn tail(&self) -> impl Iterator<Item = &VideoId> {
+        self.tail.iter()
+    }
+
+    /// How much that is.
     pub fn left(&self) -> usize {
         self.tail.len()
     }

@@ -104,6 +104,7 @@ impl FeedSocket {
             Some(_) => wanted + spare,
             None => list.left() + wanted + spare,
         };
+        let at_hand = list.tail().cloned().collect();
         let asked = FeedRequest {
             user: self.parts.user.clone(),
             limit: limit.min(MOST_ITEMS as usize),
@@ -111,6 +112,7 @@ impl FeedSocket {
             explain: self.explain,
             surface: self.parts.surface.clone(),
             country: self.parts.country,
+            at_hand,
             elsewhere: None,
         };
         self.making = true;
@@ -139,16 +141,23 @@ impl FeedSocket {
         context: &mut Context<Self>,
     ) {
         let Some(list) = &mut self.list else { return };
-        if feed.degraded.iter().any(|why| why.starts_with("after:")) {
+        let fell_back = |stage| feed.degraded.iter().any(|why| why.starts_with(stage));
+        if fell_back("after:") {
             // Their notices bring the tail that reflects them.
             self.own.clear();
         }
         let took_ms = feed.took_ms;
+        let blocked = &self.blocked;
         let fits = |item: &FeedItem| match because {
+            _ if blocked.contains(&item.creator) => false,
             Some(_) => list.may_come(&item.video),
             None => list.may_follow(&item.video),
         };
+        let reflects_all = self.after.is_none() && !fell_back("after:") && !fell_back("session:");
         let mut items: Vec<FeedItem> = feed.items.into_iter().filter(fits).take(wanted).collect();
+        if reflects_all {
+            self.blocked = Vec::new();
+        }
         let videos: Vec<VideoId> = items.iter().map(|item| item.video.clone()).collect();
         let ((seq, from), because) = match because {
             Some(because) => (list.replace(videos), because),
