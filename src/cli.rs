@@ -162,7 +162,8 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> anyhow::Result<()> {
     let config = Config::load(cli.config.as_deref())?;
-    telemetry::init(&config.log)?;
+    // Dropped last: what was recorded until then is sent.
+    let _traces = telemetry::init(&config)?;
     let context = Context { config, json: cli.json };
     match cli.command {
         Command::Serve(args) => serve::run(args, context),

@@ -21,7 +21,7 @@ pub use feed::{Candidates, Diversity, Exploration, Feed, Utility};
 pub use secret::Secret;
 pub use sections::{
     Bus, BusKind, Cluster, Console, Data, Demo, Log, LogFormat, Models, Rabbitmq, Scylla, Server, Sessions, Sockets,
-    Store, StoreKind, Tls, Training,
+    Store, StoreKind, Tls, Traces, Training,
 };
 
 /// What every environment variable that overrides a key begins with.
@@ -56,6 +56,8 @@ pub struct Config {
     pub console: Console,
     /// Logs.
     pub log: Log,
+    /// Traces.
+    pub traces: Traces,
 }
 
 impl Config {
@@ -99,6 +101,7 @@ impl Config {
             &mut shown.store.scylla.password,
             &mut shown.cluster.secret,
             &mut shown.access.admin.users,
+            &mut shown.traces.headers,
         ] {
             *secret = secret.masked();
         }

@@ -25,7 +25,8 @@ use crate::{
         Caller,
         nodes::{CALLER, NODE_AUTH, NodeKey},
     },
-    http::{Peers, tallies as route},
+    http::tallies as route,
+    peers::Peers,
 };
 
 /// How long a node may take to answer.

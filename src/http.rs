@@ -20,7 +20,6 @@ pub mod login;
 mod metrics;
 mod openapi;
 mod patience;
-mod peers;
 pub mod results;
 mod similar;
 mod table;
@@ -53,7 +52,6 @@ pub use claims::Claims;
 pub use events::EventCounts;
 use forward::Forwarder;
 use input::BodyLimits;
-pub use peers::Peers;
 use table::Table;
 
 /// Serves `app` on `listener` until the server's handle is told to stop; then requests at work are finished first.

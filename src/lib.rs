@@ -17,6 +17,7 @@ pub mod http;
 pub mod import;
 pub mod models;
 pub mod open_files;
+pub mod peers;
 pub mod quarantine;
 pub mod stores;
 pub mod telemetry;

@@ -1,4 +1,4 @@
-//! What the server tells about itself: logs and spans, request ids, metrics, and the figures of the last hours.
+//! What the server tells about itself: logs, traces, request ids, metrics, and the figures of the last hours.
 
 mod engine;
 mod freshness;
@@ -11,6 +11,7 @@ mod objective;
 mod observatory;
 mod request_id;
 mod series;
+pub mod traces;
 mod unserved;
 
 pub use engine::EngineFigures;
@@ -23,4 +24,5 @@ pub use objective::Objective;
 pub use observatory::{Observatory, Scene, Watcher};
 pub use request_id::RequestId;
 pub use series::Sources;
+pub use traces::TRACES;
 pub use unserved::Unserved;

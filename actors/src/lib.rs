@@ -14,3 +14,6 @@ pub mod sessions;
 mod shares;
 pub mod statistics;
 pub mod tallies;
+
+/// The target of spans that are recorded for a collector of traces, and not for the log.
+pub const TRACES: &str = "foryou::trace";

@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Secret, Whole};
+use super::{Real, Secret, Whole};
 use crate::models::RankerEngine;
 
 /// Where things are kept.
@@ -395,6 +395,27 @@ impl Default for Log {
         Self {
             filter: "info,fjall=warn,lsm_tree=warn,ort=warn,scylla=off,lapin=off".into(),
             format: LogFormat::default(),
+        }
+    }
+}
+
+/// Traces.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "foryou.toml says it")]
+pub struct Traces {
+    pub endpoint: String,
+    pub headers: Secret,
+    pub ca: PathBuf,
+    pub share: Real<0, 1>,
+}
+
+impl Default for Traces {
+    fn default() -> Self {
+        Self {
+            endpoint: String::new(),
+            headers: Secret::default(),
+            ca: PathBuf::new(),
+            share: const { Real::new(0.05) },
         }
     }
 }

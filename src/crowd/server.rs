@@ -10,7 +10,7 @@ use hyper::{
     header::{self, HeaderValue},
 };
 
-use crate::{http::Peers, tls};
+use crate::{peers::Peers, tls};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -13,6 +13,7 @@ use foryou_actors::{
 };
 use foryou_schemas::{Country, EventId, Feed, FeedItem, Timestamp, UserId, VideoId, Why};
 use tokio::task::{JoinError, spawn_blocking};
+use tracing::{Instrument, Span, field::Empty};
 
 use super::{
     counts::Counts,
@@ -27,7 +28,7 @@ use crate::{
     clock::{Clock, Ids},
     config,
     models::{Models, Serving},
-    telemetry::Freshness,
+    telemetry::{Freshness, TRACES, traces},
     window::Window,
 };
 
@@ -113,6 +114,11 @@ pub struct Feeds {
 impl Feeds {
     /// A feed. It always succeeds: what fails is left out and said in `degraded`.
     pub async fn feed(&self, asked: FeedRequest) -> Feed {
+        let span = tracing::trace_span!(target: TRACES, "feed", release = Empty, items = Empty, degraded = Empty);
+        self.make(asked, &span).instrument(span.clone()).await
+    }
+
+    async fn make(&self, asked: FeedRequest, span: &Span) -> Feed {
         let (mut times, asked_at) = (StageTimes::start(), Instant::now());
         let (session, mut degraded) = self.session(&asked).await;
         times.end(Stage::Session);
@@ -135,7 +141,14 @@ impl Feeds {
         }
         let items = self.dress(&request, &made, asked.explain);
         self.freshness.answered(reflected);
-        self.counts.feed(&times, &made, answer.elapsed(), &degraded);
+        let answer = (Stage::Answer, answer, answer.elapsed());
+        self.counts.feed(&times, &made, answer.2, &degraded);
+        let stages = times.placed().chain(made.times.placed()).chain([answer]);
+        traces::over(span, stages.map(|(stage, began, took)| (stage.name(), began, took)));
+        span.record("release", &*release).record("items", items.len());
+        if !degraded.is_empty() {
+            span.record("degraded", degraded.join("; "));
+        }
         let took_ms = millis(times.since_start());
         Feed { feed: id, user: asked.user, release, took_ms, degraded, items }
     }

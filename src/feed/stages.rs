@@ -71,6 +71,15 @@ impl StageTimes {
         self.start.elapsed()
     }
 
+    /// When each stage began, and what it took; those that took no time are left out.
+    pub fn placed(&self) -> impl Iterator<Item = (Stage, Instant, Duration)> + '_ {
+        let laps = self.laps().scan(self.start, |at, (stage, took)| {
+            let began = std::mem::replace(at, *at + took);
+            Some((stage, began, took))
+        });
+        laps.filter(|(_, _, took)| !took.is_zero())
+    }
+
     /// What each stage took.
     pub fn laps(&self) -> impl Iterator<Item = (Stage, Duration)> + '_ {
         Stage::ALL.into_iter().zip(self.laps)

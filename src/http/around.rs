@@ -24,7 +24,7 @@ use tracing::Instrument;
 use crate::{
     app::App,
     error::{PROBLEM_JSON, Problem},
-    telemetry::{Metrics, RequestId},
+    telemetry::{Metrics, RequestId, TRACES, traces},
 };
 
 /// The requests at work in this process, and the most there may be.
@@ -76,8 +76,11 @@ pub async fn around(
     // For whoever passes the request on.
     request.headers_mut().insert(RequestId::HEADER, id.header());
     let span = tracing::info_span!("request", %id, method = %request.method(), path = request.path());
+    let trace = tracing::trace_span!(target: TRACES, "request", otel.kind = "server", %id, path = request.path());
+    traces::adopt(&trace, request.headers());
     let metrics = request.app_data::<Data<Metrics>>().cloned();
     let method = method_name(request.method());
+    let traced = trace.clone();
     let answer = async move {
         let admitted = admit(&request);
         let mut answer = match &admitted {
@@ -91,13 +94,15 @@ pub async fn around(
         protect(&mut answer);
         let took = began.elapsed();
         let route = answer.request().match_pattern().unwrap_or_else(|| "unknown".to_owned());
+        let status = answer.status().as_u16();
         if let Some(metrics) = metrics {
-            metrics.request(method, &route, answer.status().as_u16(), took);
+            metrics.request(method, &route, status, took);
         }
+        traces::answered(&traced, method, &route, status);
         report(&answer, &route, took);
         Ok(unify(answer))
     };
-    answer.instrument(span).await
+    answer.instrument(trace).instrument(span).await
 }
 
 /// What a browser may do with an answer: as little as it needs. A route may say otherwise of its own answers.

@@ -7,6 +7,7 @@ use foryou_actors::{catalogue::Catalogue, ports::store::StoreError, services::me
 use foryou_schemas::{Event, EventId, Invalid, Timestamp, UserId, event::MAX_BATCH, object, object::Object};
 use prometheus_client::metrics::counter::Counter;
 use serde_json::{json, value::RawValue};
+use tracing::Instrument;
 use utoipa::openapi::schema::OneOfBuilder;
 
 use super::{
@@ -14,7 +15,13 @@ use super::{
     openapi::{Group, Spec, refers},
     results::{Answer, Outcome, Status, answer},
 };
-use crate::{access::Caller, app::App, clock::Ids, error::Problem, telemetry::Metrics};
+use crate::{
+    access::Caller,
+    app::App,
+    clock::Ids,
+    error::Problem,
+    telemetry::{Metrics, TRACES},
+};
 
 /// What the document says of it.
 pub fn spec() -> Spec {
@@ -173,7 +180,8 @@ async fn accept(app: &App, elements: Vec<Result<Parsed, Outcome>>) -> Result<Vec
     }
     let events: Vec<Event> = fresh.into_iter().map(|(_, parsed)| parsed.event).collect();
     if !events.is_empty() {
-        app.bus.publish(&events).await?;
+        let span = tracing::trace_span!(target: TRACES, "publish", otel.kind = "producer", events = events.len());
+        app.bus.publish(&events).instrument(span).await?;
     }
     claim.accept();
     for event in events.iter().filter(|event| app.membership.home(&event.user) == Home::Here) {

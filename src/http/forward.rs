@@ -22,11 +22,11 @@ use foryou_actors::services::membership::Home;
 use foryou_schemas::UserId;
 use http_body_util::Full;
 use hyper::{Request, upgrade::Upgraded};
+use tracing::Instrument;
 
 use super::{
     feed, history,
     input::{Body, Query, id},
-    peers::{PeerError, Peers},
     user,
 };
 use crate::{
@@ -37,7 +37,8 @@ use crate::{
     app::App,
     clock::Clock,
     error::Problem,
-    telemetry::Histogram,
+    peers::{PeerError, Peers},
+    telemetry::{Histogram, TRACES, traces},
 };
 
 /// Says that a request was passed on, and by whom: it is not passed on again.
@@ -289,8 +290,13 @@ impl Forwarder {
         limit: Duration,
     ) -> Result<hyper::Response<Bytes>, PeerError> {
         self.head(address, &mut request);
+        let span = tracing::trace_span!(target: TRACES, "forward", otel.kind = "client", server.address = address);
+        traces::pass_on(&span, request.headers_mut());
         let began = Instant::now();
-        let answer = self.peers.send(address, request, limit).await;
+        let answer = self.peers.send(address, request, limit).instrument(span.clone()).await;
+        if let Err(error) = &answer {
+            traces::failed(&span, error);
+        }
         let counted = if answer.is_ok() { &self.answered } else { &self.failed };
         counted.observe(began.elapsed());
         answer

@@ -12,8 +12,9 @@ use foryou_actors::{
 };
 use foryou_schemas::{EventId, User, UserId, Video, VideoId};
 use prometheus_client::metrics::counter::Counter;
+use tracing::Instrument;
 
-use crate::telemetry::{Histogram, Metrics};
+use crate::telemetry::{Histogram, Metrics, TRACES, traces};
 
 /// What is timed. Scans are not: they belong to starts and commands.
 pub const OPERATIONS: [&str; 9] =
@@ -48,10 +49,13 @@ impl StoreCounts {
         work: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         let began = Instant::now();
-        let done = work.await;
+        let name = OPERATIONS[operation];
+        let span = tracing::trace_span!(target: TRACES, "store", otel.name = name, otel.kind = "client");
+        let done = work.instrument(span.clone()).await;
         self.times[operation].observe(began.elapsed());
-        if done.is_err() {
+        if let Err(error) = &done {
             self.failed[operation].inc();
+            traces::failed(&span, error);
         }
         done
     }

@@ -1,10 +1,11 @@
-//! Logs and spans, on standard error.
+//! Logs, on standard error; and the one place where logs and traces begin.
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
-use crate::config::{Log, LogFormat};
+use super::traces::{self, Traces};
+use crate::config::{Config, LogFormat};
 
 /// Why logging could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -19,27 +20,35 @@ pub enum LogError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Traces cannot be sent as configured.
+    #[error("{0}")]
+    Traces(String),
     /// Somebody else logs already.
     #[error("logging was set up already: {0}")]
     Twice(String),
 }
 
-/// Begins to log, once per process.
-pub fn init(config: &Log) -> Result<(), LogError> {
-    let filter = EnvFilter::try_new(&config.filter)
-        .map_err(|e| LogError::Filter { filter: config.filter.clone(), reason: e.to_string() })?;
-    let registry = tracing_subscriber::registry().with(filter);
+/// Begins to log and to trace, once per process. Keep what it returns until the end: the last spans are sent then.
+pub fn init(config: &Config) -> Result<Option<Traces>, LogError> {
+    let log = &config.log;
+    let filter = EnvFilter::try_new(&log.filter)
+        .map_err(|e| LogError::Filter { filter: log.filter.clone(), reason: e.to_string() })?;
     let terminal = std::io::stderr().is_terminal();
-    let json = match config.format {
+    let json = match log.format {
         LogFormat::Auto => !terminal,
         LogFormat::Text => false,
         LogFormat::Json => true,
     };
-    let begun = if json {
-        let lines = fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false);
-        registry.with(lines.with_writer(std::io::stderr)).try_init()
-    } else {
-        registry.with(fmt::layer().with_ansi(terminal).with_writer(std::io::stderr)).try_init()
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = match json {
+        true => lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed(),
+        false => lines.with_ansi(terminal).boxed(),
     };
-    begun.map_err(|e| LogError::Twice(e.to_string()))
+    let traces = traces::init(config).map_err(LogError::Traces)?;
+    let begun = tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .with(traces.as_ref().map(Traces::layer))
+        .try_init();
+    begun.map_err(|e| LogError::Twice(e.to_string()))?;
+    Ok(traces)
 }

@@ -29,4 +29,5 @@ mod server;
 mod shared_releases;
 mod sockets;
 mod tls;
+mod traces;
 mod world;

@@ -23,6 +23,7 @@ use async_trait::async_trait;
 use foryou_schemas::{Event, EventId, Timestamp, UserId};
 use parking_lot::Mutex;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use self::{admission::Admission, vouchers::Vouchers};
 use super::{
@@ -32,6 +33,7 @@ use super::{
     writer::FeatureWriter,
 };
 use crate::{
+    TRACES,
     complaint::Complaint,
     live::Live,
     ports::{
@@ -322,7 +324,10 @@ impl Worker {
                 deliveries = subscription.next(self.settings.max_batch), if !stopping => {
                     let handled = match deliveries {
                         Ok(deliveries) if deliveries.is_empty() => return Ok(End::Bus(Ok(()))),
-                        Ok(deliveries) => self.handle(deliveries, subscription, context).await?,
+                        Ok(deliveries) => {
+                            let span = tracing::trace_span!(target: TRACES, "ingest", otel.kind = "consumer", events = deliveries.len());
+                            self.handle(deliveries, subscription, context).instrument(span).await?
+                        }
                         Err(error) => Err(error),
                     };
                     if let Err(error) = handled {

@@ -1,4 +1,5 @@
-//! Connections to the other nodes, kept open between requests. Each worker has its own: nothing here crosses threads.
+//! Connections to other servers, kept open between requests: of a worker to the other nodes, of the exporter of traces to its
+//! collector. Each has its own.
 
 use std::{
     collections::{HashMap, VecDeque},
