@@ -145,7 +145,7 @@ impl Feeds {
         self.counts.feed(&times, &made, answer.2, &degraded);
         let stages = times.placed().chain(made.times.placed()).chain([answer]);
         traces::over(span, stages.map(|(stage, began, took)| (stage.name(), began, took)));
-        span.record("release", &*release).record("items", items.len());
+        span.record("release", &*release).record("items", items.len() as i64);
         if !degraded.is_empty() {
             span.record("degraded", degraded.join("; "));
         }

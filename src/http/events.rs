@@ -180,7 +180,8 @@ async fn accept(app: &App, elements: Vec<Result<Parsed, Outcome>>) -> Result<Vec
     }
     let events: Vec<Event> = fresh.into_iter().map(|(_, parsed)| parsed.event).collect();
     if !events.is_empty() {
-        let span = tracing::trace_span!(target: TRACES, "publish", otel.kind = "producer", events = events.len());
+        let span =
+            tracing::trace_span!(target: TRACES, "publish", otel.kind = "producer", events = events.len() as i64);
         app.bus.publish(&events).instrument(span).await?;
     }
     claim.accept();

@@ -127,7 +127,7 @@ const PARENT: &str = "b7ad6b7169203331";
 fn visit(node: &Node, traced: Option<&str>) {
     let video =
         json!({"creator": "c", "category": "dance", "duration_ms": 9_000, "published_at": "2026-01-01T00:00:00Z"});
-    node.put("/v1/videos/v", &video).unwrap().expect(200);
+    node.put("/v1/videos/v", &video).unwrap().expect(201);
     let event = json!({"id": "e-1", "user": "u", "video": "v", "kind": "like"});
     let post = ureq::post(format!("http://{}/v1/events", node.address()));
     let post = traced.iter().fold(post, |post, value| post.header("traceparent", *value));
