@@ -23,4 +23,5 @@ pub mod stores;
 pub mod telemetry;
 pub mod tls;
 pub mod training;
+mod watched;
 pub mod window;

@@ -4,13 +4,11 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
-use async_trait::async_trait;
-use foryou_actors::services::supervisor::{Context, Service, ServiceError, ServiceSpec};
-use parking_lot::Mutex;
+use foryou_actors::services::{repeated::repeated, supervisor::ServiceSpec};
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
@@ -18,9 +16,8 @@ use rustls::{
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
-use tokio::time::Instant;
 
-use crate::config::Tls;
+use crate::{config::Tls, watched::Watched};
 
 /// Why TLS cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -63,18 +60,15 @@ pub fn client(ca: &Path, setting: &str) -> Result<Arc<ClientConfig>, TlsError> {
 pub struct Certificate {
     files: Tls,
     now: ArcSwap<CertifiedKey>,
-    /// Of the files as they were read: length and time of change.
-    seen: Mutex<[Seen; 2]>,
+    watched: Watched,
 }
-
-type Seen = Option<(u64, SystemTime)>;
 
 impl Certificate {
     /// As it is in the files now.
     pub fn open(files: &Tls) -> Result<Arc<Self>, TlsError> {
-        let seen = Mutex::new(look(files));
+        let watched = Watched::new([files.cert.as_path(), files.key.as_path()]);
         let now = ArcSwap::from_pointee(read(files)?);
-        Ok(Arc::new(Self { files: files.clone(), now, seen }))
+        Ok(Arc::new(Self { files: files.clone(), now, watched }))
     }
 
     /// What a server speaks TLS with: HTTP/1.1 under whatever the certificate is at the time.
@@ -87,13 +81,10 @@ impl Certificate {
 
     /// Reads the files again if they changed. Where that fails, the certificate stays as it is. Waits for the disk.
     fn refresh(&self) -> Result<(), TlsError> {
-        let now = look(&self.files);
-        if *self.seen.lock() == now {
-            return Ok(());
+        if let Some(new) = self.watched.again(|| read(&self.files))? {
+            self.now.store(Arc::new(new));
+            tracing::info!(cert = %self.files.cert.display(), "the certificate changed");
         }
-        self.now.store(Arc::new(read(&self.files)?));
-        *self.seen.lock() = now;
-        tracing::info!(cert = %self.files.cert.display(), "the certificate changed");
         Ok(())
     }
 }
@@ -116,37 +107,14 @@ fn read(Tls { cert, key }: &Tls) -> Result<CertifiedKey, TlsError> {
     certified.map_err(|e| failed("server.tls.cert and key do not go together:", cert, e))
 }
 
-fn look(Tls { cert, key }: &Tls) -> [Seen; 2] {
-    [cert, key].map(|path| {
-        let file = std::fs::metadata(path).ok()?;
-        Some((file.len(), file.modified().ok()?))
-    })
-}
-
 /// Looks so often whether the certificate changed; to be supervised.
 pub fn service(certificate: Arc<Certificate>, every: Duration) -> ServiceSpec {
-    ServiceSpec::new("certificate", move || Refresh { certificate: certificate.clone(), every })
-}
-
-struct Refresh {
-    certificate: Arc<Certificate>,
-    every: Duration,
-}
-
-#[async_trait]
-impl Service for Refresh {
-    async fn run(&mut self, context: Context) -> Result<(), ServiceError> {
-        context.ready();
-        while context.stop.pause(self.every).await {
-            let (started, certificate) = (Instant::now(), self.certificate.clone());
-            let read = tokio::task::spawn_blocking(move || certificate.refresh()).await;
-            if let Ok(Err(error)) = read {
-                // Both files are rarely written at once; the next look finds them together.
-                tracing::warn!(%error, "the certificate stays as it was");
-                context.probe.note_error(error.to_string());
-            }
-            context.probe.handled(1, started.elapsed());
+    repeated("certificate", every, move || {
+        let certificate = certificate.clone();
+        async move {
+            let read = tokio::task::spawn_blocking(move || certificate.refresh()).await?;
+            // Both files are rarely written at once; the next look finds them together.
+            Ok(read.inspect_err(|error| tracing::warn!(%error, "the certificate stays as it was"))?)
         }
-        Ok(())
-    }
+    })
 }

@@ -5,6 +5,7 @@ pub mod catalogue_feed;
 pub mod ingest;
 pub mod membership;
 pub mod queue;
+pub mod repeated;
 pub mod status;
 pub mod subscriptions;
 pub mod supervisor;

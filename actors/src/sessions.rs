@@ -2,6 +2,7 @@
 
 pub mod affinity;
 mod arbiters;
+mod outcomes;
 mod past;
 pub mod rare;
 pub mod registry;

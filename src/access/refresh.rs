@@ -1,49 +1,36 @@
 //! Looks every second or so whether keys were made or revoked, and whether the keys of tokens changed.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::web::Data;
-use async_trait::async_trait;
 use foryou_actors::{
     complaint::Complaint,
-    services::supervisor::{Context, Service, ServiceError, ServiceSpec},
+    services::{
+        repeated::repeated,
+        supervisor::{ServiceError, ServiceSpec},
+    },
 };
-use tokio::time::Instant;
 
 use super::Gate;
 
 /// The service to be supervised.
 pub fn service(gate: Data<Gate>, every: Duration) -> ServiceSpec {
-    ServiceSpec::new("access", move || Refresh { gate: gate.clone(), every, complaint: Complaint::default() })
+    let complaint = Arc::<Complaint>::default();
+    repeated("access", every, move || refresh(gate.clone(), complaint.clone()))
 }
 
-struct Refresh {
-    gate: Data<Gate>,
-    every: Duration,
-    complaint: Complaint,
-}
-
-#[async_trait]
-impl Service for Refresh {
-    async fn run(&mut self, context: Context) -> Result<(), ServiceError> {
-        context.ready();
-        while context.stop.pause(self.every).await {
-            let started = Instant::now();
-            // What is known stays in force: a store that is away locks nobody out, and lets nobody in.
-            if let Err(error) = self.gate.keys().refresh().await {
-                tracing::debug!(%error, "the API keys cannot be read");
-                context.probe.note_error(format!("keys: {error}"));
-            }
-            let gate = self.gate.clone();
-            let read = tokio::task::spawn_blocking(move || gate.tokens().refresh()).await;
-            if let Ok(Err(error)) = read {
-                if let Some(left_out) = self.complaint.failed() {
-                    tracing::warn!(%error, left_out, "the keys of people's tokens stay as they were");
-                }
-                context.probe.note_error(error.to_string());
-            }
-            context.probe.handled(1, started.elapsed());
-        }
-        Ok(())
+/// What is known stays in force where something cannot be read: a store that is away locks nobody out, and lets nobody in.
+async fn refresh(gate: Data<Gate>, complaint: Arc<Complaint>) -> Result<(), ServiceError> {
+    let keys = gate.keys().refresh().await;
+    if let Err(error) = &keys {
+        tracing::debug!(%error, "the API keys cannot be read");
     }
+    let tokens = tokio::task::spawn_blocking(move || gate.tokens().refresh()).await?;
+    if let Err(error) = &tokens
+        && let Some(left_out) = complaint.failed()
+    {
+        tracing::warn!(%error, left_out, "the keys of people's tokens stay as they were");
+    }
+    keys.map_err(|error| format!("keys: {error}"))?;
+    Ok(tokens?)
 }

@@ -2,12 +2,10 @@
 
 use std::{
     collections::HashMap,
-    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::SystemTime,
 };
 
 use arc_swap::ArcSwap;
@@ -21,7 +19,7 @@ use super::{
     refusal::Refusal,
     token_keys::{self, TokenKey, TokenKeysError},
 };
-use crate::config;
+use crate::{config, watched::Watched};
 
 /// By how much clocks may differ.
 const LEEWAY_MS: i64 = 5_000;
@@ -34,14 +32,11 @@ const REMEMBERED: usize = 32_768;
 pub struct Tokens {
     settings: config::Tokens,
     keys: ArcSwap<Vec<TokenKey>>,
-    /// Of the files as they were read: length and time of change.
-    seen: Mutex<Vec<Seen>>,
+    files: Watched,
     verified: Mutex<Verified>,
     /// Grows with every change of the keys: what was verified before counts no more.
     generation: AtomicU64,
 }
-
-type Seen = (PathBuf, Option<(u64, SystemTime)>);
 
 /// Tokens by their hash: what is in memory is good for nothing to who reads it.
 #[derive(Default)]
@@ -61,15 +56,9 @@ struct Claims {
 impl Tokens {
     /// With the keys as they are in the files now.
     pub fn open(settings: &config::Tokens) -> Result<Self, TokenKeysError> {
-        let seen = look(settings);
+        let files = Watched::new(settings.files());
         let keys = ArcSwap::from_pointee(token_keys::read(settings)?);
-        Ok(Self {
-            settings: settings.clone(),
-            keys,
-            seen: Mutex::new(seen),
-            verified: Mutex::default(),
-            generation: AtomicU64::new(0),
-        })
+        Ok(Self { settings: settings.clone(), keys, files, verified: Mutex::default(), generation: AtomicU64::new(0) })
     }
 
     /// Whether there is any key.
@@ -79,15 +68,11 @@ impl Tokens {
 
     /// Reads the files again if they changed; where that fails, the keys stay as they are. Waits for the disk.
     pub fn refresh(&self) -> Result<(), TokenKeysError> {
-        let now = look(&self.settings);
-        if *self.seen.lock() == now {
-            return Ok(());
+        if let Some(keys) = self.files.again(|| token_keys::read(&self.settings))? {
+            tracing::info!(keys = keys.len(), "the keys of people's tokens changed");
+            self.keys.store(Arc::new(keys));
+            self.generation.fetch_add(1, Relaxed);
         }
-        let keys = token_keys::read(&self.settings)?;
-        tracing::info!(keys = keys.len(), "the keys of people's tokens changed");
-        self.keys.store(Arc::new(keys));
-        self.generation.fetch_add(1, Relaxed);
-        *self.seen.lock() = now;
         Ok(())
     }
 
@@ -156,14 +141,6 @@ impl Verified {
 fn instant(seconds: f64) -> Option<Timestamp> {
     // Whole milliseconds, and nothing that is no number.
     (seconds.is_finite() && seconds >= 0.0).then(|| Timestamp::from_millis((seconds * 1e3) as i64))?
-}
-
-fn look(settings: &config::Tokens) -> Vec<Seen> {
-    let stamp = |path: &std::path::Path| {
-        let file = std::fs::metadata(path).ok()?;
-        Some((file.len(), file.modified().ok()?))
-    };
-    settings.files().map(|path| (path.to_owned(), stamp(path))).collect()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::{
     axe,
     driver::{Browser, SCREENS},
+    faults::{Mode, Switch},
     server::Server,
     world::World,
 };
@@ -113,6 +114,25 @@ fn browser_shows_a_release_activated() {
 }
 
 #[test]
+fn browser_tells_what_is_not_as_it_should_be() {
+    let (dir, switch) = (tempfile::tempdir().unwrap(), Switch::new());
+    let server = Server::start_at("127.0.0.1:0", dir.path(), "", switch.store()).ready();
+    let browser = Browser::open(&server.base);
+    browser.goto("/admin/freshness");
+    browser.wait("document.querySelector('.connection')?.innerText.includes('live')");
+    let alarm = "document.querySelector('.alarms')?.innerText.includes('store: switched off by the test')";
+    assert_eq!(browser.script(&format!("return Boolean({alarm})")), json!(false));
+    switch.set(Mode::Fails);
+    browser.wait(alarm);
+    // It leads to where one looks next.
+    browser.click(".alarms a", "Look");
+    browser.wait("location.pathname === '/admin/store'");
+    switch.set(Mode::Well);
+    browser.wait(&format!("!{alarm}"));
+    clean(&browser);
+}
+
+#[test]
 fn browser_finds_every_page_whole_on_every_screen_and_open_to_everybody() {
     let server = Server::start_on(World::shared().active(), "").ready();
     for user in 0..20 {
@@ -211,6 +231,11 @@ fn browser_obeys_the_keyboard() {
     browser.wait("document.querySelectorAll('.frame .line').length > 0");
     browser.script("document.querySelector('.frame').focus()");
     browser.keys("\u{e012}");
+    browser.wait("document.querySelector('.frame .tip:not([hidden])')?.innerText.includes('accepted')");
+    browser.keys("\u{e00c}");
+    browser.wait("!document.querySelector('.frame .tip:not([hidden])')");
+    // And to the pointer.
+    browser.point_at(".frame");
     browser.wait("document.querySelector('.frame .tip:not([hidden])')?.innerText.includes('accepted')");
     // The unknown person's 404 is in the log.
     let complaints = browser.complaints();

@@ -126,6 +126,18 @@ impl Browser {
         self.post("/actions", &json!({"actions": [{"type": "key", "id": "keyboard", "actions": actions}]}));
     }
 
+    /// Moves the pointer to the middle of an element.
+    pub fn point_at(&self, selector: &str) {
+        let place = self.script(&format!(
+            "const e = document.querySelector({}); e.scrollIntoView({{block: 'center'}}); const b = e.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2].map(Math.round)",
+            json!(selector)
+        ));
+        let there = json!({"type": "pointerMove", "duration": 0, "x": place[0], "y": place[1]});
+        let mouse =
+            json!({"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": [there]});
+        self.post("/actions", &json!({ "actions": [mouse] }));
+    }
+
     /// Pulls an element up by a finger, two thirds of its height.
     pub fn swipe_up(&self, selector: &str) {
         let place = self.script(&format!(

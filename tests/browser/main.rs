@@ -11,6 +11,9 @@ mod demo;
 mod doors;
 mod driver;
 #[allow(dead_code, reason = "shared with the other integration tests")]
+#[path = "../it/faults.rs"]
+mod faults;
+#[allow(dead_code, reason = "shared with the other integration tests")]
 #[path = "../it/server.rs"]
 mod server;
 #[allow(dead_code, reason = "shared with the other integration tests")]

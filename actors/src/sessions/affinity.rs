@@ -1,7 +1,9 @@
 //! Decayed taste by some key (category, creator): how much was shown, enjoyed and refused.
 
-use super::state::{AFFINITY_HALF_LIFE_S, Applied, Outcomes};
+use super::{outcomes::Outcomes, state::Applied};
 
+/// Half-life of the sums: 7 days.
+const HALF_LIFE_S: f64 = 7.0 * 86_400.0;
 /// How many keys are kept; the weakest makes room.
 pub const MAX_KEYS: usize = 24;
 
@@ -107,5 +109,5 @@ impl Affinity {
 }
 
 fn decay(elapsed_s: f64) -> f32 {
-    if elapsed_s <= 0.0 { 1.0 } else { (-elapsed_s / AFFINITY_HALF_LIFE_S).exp2() as f32 }
+    if elapsed_s <= 0.0 { 1.0 } else { (-elapsed_s / HALF_LIFE_S).exp2() as f32 }
 }
