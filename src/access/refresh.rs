@@ -14,11 +14,7 @@ use super::Gate;
 
 /// The service to be supervised.
 pub fn service(gate: Data<Gate>, every: Duration) -> ServiceSpec {
-    ServiceSpec::new("access", move || Refresh {
-        gate: gate.clone(),
-        every,
-        complaint: Complaint::default(),
-    })
+    ServiceSpec::new("access", move || Refresh { gate: gate.clone(), every, complaint: Complaint::default() })
 }
 
 struct Refresh {

@@ -17,8 +17,8 @@ use super::{
     supervisor::{Context, Service, ServiceError, ServiceSpec},
 };
 use crate::{
-    complaint::Complaint,
     catalogue::{Catalogue, VideoIndex},
+    complaint::Complaint,
     live::Live,
     ports::{
         catalogue::{CatalogueChange, CatalogueFeed},

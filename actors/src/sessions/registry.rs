@@ -29,8 +29,8 @@ use super::{
     state::{Incoming, SessionState, event_hash},
 };
 use crate::{
-    complaint::Complaint,
     catalogue::VideoIndex,
+    complaint::Complaint,
     live::Live,
     ports::store::{Batch, FeatureStore, StoreError},
     services::writer::FeatureWriter,
