@@ -21,7 +21,7 @@ const FORYOU: &str = env!("CARGO_BIN_EXE_foryou");
 /// How long anything may take that has no limit of its own.
 const PATIENCE: Duration = Duration::from_secs(40);
 /// For how long the log of a trouble is watched, at least.
-const WATCHED: Duration = Duration::from_secs(3);
+const WATCHED: Duration = Duration::from_secs(2);
 /// What `foryou serve` waits for silent engines here, so that the test need not wait longer.
 const HURRIED: &str = "bus.rabbitmq.timeout_ms = 1000\nbus.rabbitmq.heartbeat_s = 1\nstore.scylla.timeout_ms = 500\n\
                        store.scylla.connect_timeout_ms = 500\n";
@@ -134,9 +134,9 @@ impl<'a> Trouble<'a> {
 
     /// `/readyz` comes to say all of this.
     #[track_caller]
-    fn is_told(self, words: &[&str]) -> Self {
-        let told = || unready(self.node);
-        until(&format!("{}: {words:?}", self.name), self.node, || words.iter().all(|word| told().contains(word)));
+    fn told(self, words: &[&str]) -> Self {
+        let says = |word: &&str| unready(self.node).contains(*word);
+        until(&format!("{}: {words:?}", self.name), self.node, || words.iter().all(says));
         self
     }
 
@@ -247,7 +247,7 @@ fn real_engines_that_are_away_or_refuse_are_told_clearly_and_seldom() {
 
     let away = ["bus: RabbitMQ at amqp://127.0.0.1:", "cannot be used"];
     let (_, broker) = private.engines().rabbitmq.rsplit_once('@').unwrap();
-    Trouble::begin(&node, "broker stopped", || private.stop(Engine::Rabbitmq)).is_told(&away).and_ends(|| {
+    Trouble::begin(&node, "broker stopped", || private.stop(Engine::Rabbitmq)).told(&away).and_ends(|| {
         let (stands_in, since) = (StandIn::at(broker), Instant::now());
         std::thread::sleep(WATCHED);
         let (met, lasted) = (stands_in.met.load(Relaxed), since.elapsed());
@@ -258,7 +258,7 @@ fn real_engines_that_are_away_or_refuse_are_told_clearly_and_seldom() {
         private.start(Engine::Rabbitmq);
     });
     Trouble::begin(&node, "broker frozen", || private.freeze(Engine::Rabbitmq))
-        .is_told(&["bus: RabbitMQ at amqp://127.0.0.1:"])
+        .told(&["bus: RabbitMQ at amqp://127.0.0.1:"])
         .and_ends(|| private.thaw(Engine::Rabbitmq));
     // The broker says so to whoever publishes.
     Trouble::begin(&node, "broker blocked", || {
@@ -266,10 +266,10 @@ fn real_engines_that_are_away_or_refuse_are_told_clearly_and_seldom() {
         let event = json!({"id": "blocked", "user": "ann", "video": "v", "kind": "like"});
         _ = node.post("/v1/events", &event);
     })
-    .is_told(&["takes no messages", "low on memory"])
+    .told(&["takes no messages", "low on memory"])
     .and_ends(|| private.alarm(false));
     Trouble::begin(&node, "store stopped", || private.stop(Engine::Cassandra))
-        .is_told(&["store: 127.0.0.1:", "connection refused: is the store running there?"])
+        .told(&["store: 127.0.0.1:", "connection refused: is the store running there?"])
         .and_ends(|| {
             let (stands_in, since) = (StandIn::at(&private.engines().cassandra), Instant::now());
             std::thread::sleep(WATCHED);
@@ -281,19 +281,19 @@ fn real_engines_that_are_away_or_refuse_are_told_clearly_and_seldom() {
             private.start(Engine::Cassandra);
         });
     Trouble::begin(&node, "store frozen", || private.freeze(Engine::Cassandra))
-        .is_told(&["store: 127.0.0.1:"])
+        .told(&["store: 127.0.0.1:"])
         .and_ends(|| private.thaw(Engine::Cassandra));
     // The driver of the test's own session has its own way back.
     let admin = Admin::of(private.engines());
     Trouble::begin(&node, "rights to write revoked", || {
         admin.run(&format!("REVOKE MODIFY ON KEYSPACE {keyspace} FROM plain"))
     })
-    .is_told(&["store: ", "plain has no MODIFY permission", "grant them"])
+    .told(&["store: ", "plain has no MODIFY permission", "grant them"])
     .and_ends(|| admin.run(&format!("GRANT MODIFY ON KEYSPACE {keyspace} TO plain")));
     Trouble::begin(&node, "rights to read revoked", || {
         admin.run(&format!("REVOKE SELECT ON KEYSPACE {keyspace} FROM plain"))
     })
-    .is_told(&["store: ", "plain has no SELECT permission", "grant them"])
+    .told(&["store: ", "plain has no SELECT permission", "grant them"])
     .and_ends(|| admin.run(&format!("GRANT SELECT ON KEYSPACE {keyspace} TO plain")));
 
     node.stop();
