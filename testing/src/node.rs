@@ -126,9 +126,49 @@ impl Node {
         assert!(status.success());
     }
 
+    /// Waits until it answers; `false` where it ends instead.
+    ///
+    /// # Panics
+    /// When it does neither.
+    #[track_caller]
+    pub fn is_up(&mut self) -> bool {
+        let until = Instant::now() + PATIENCE;
+        while self.client.get("/healthz").is_err() {
+            if self.child.try_wait().expect("a process of ours").is_some() {
+                self.running = false;
+                return false;
+            }
+            assert!(Instant::now() < until, "{} neither answers nor ends\n{}", self.address, self.log_end());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        true
+    }
+
+    /// Waits until it ends by itself, and says how.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[track_caller]
+    pub fn end(&mut self) -> ExitStatus {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a process of ours") {
+                self.running = false;
+                return status;
+            }
+            assert!(Instant::now() < until, "{} does not end\n{}", self.address, self.log_end());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Its log so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
     /// The last lines of its log.
     pub fn log_end(&self) -> String {
-        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(30)..].join("\n")
     }

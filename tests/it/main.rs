@@ -21,6 +21,7 @@ mod login;
 mod nodes;
 mod openapi;
 mod operations;
+mod outage;
 mod people;
 mod producers;
 mod recommend;

@@ -244,12 +244,14 @@ async fn idle_and_surplus_sessions_are_swept() {
 async fn a_failed_load_is_told_and_tried_again() {
     let rig = Rig::new().await;
     rig.store.away.store(true, SeqCst);
-    let error = rig.sessions.view(&user(1)).await.unwrap_err();
-    assert!(matches!(error, SessionError::Unavailable(_)), "{error}");
+    for n in 0..200 {
+        let error = rig.sessions.view(&user(n)).await.unwrap_err();
+        assert!(matches!(error, SessionError::Unavailable(_)), "{error}");
+    }
+    // Each once: an actor that fails at once still meets the message that it was made for.
+    assert_eq!(rig.sessions.stats().load_failures, 200);
     rig.store.away.store(false, SeqCst);
     assert_eq!(rig.sessions.view(&user(1)).await.unwrap().seq, 0);
-    // A message that meets an actor on its way out goes to a successor, which tries, too.
-    assert!((1..=4).contains(&rig.sessions.stats().load_failures));
     rig.stop().await;
 }
 

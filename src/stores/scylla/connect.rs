@@ -51,7 +51,12 @@ pub async fn connect(config: &Scylla) -> Result<Session, StoreError> {
     // The driver bounds each step; this bounds their sum.
     let limit = connect_timeout + 2 * timeout;
     let built = tokio::time::timeout(limit, builder.build()).await;
-    let late = || DriverError::Failed(format!("no node was ready within {} ms", limit.as_millis()).into());
+    let late = || {
+        DriverError::Failed(
+            format!("no node was ready within {} ms: is it frozen, or is a firewall in between?", limit.as_millis())
+                .into(),
+        )
+    };
     built.map_err(|_| late()).and_then(|built| built.map_err(DriverError::from)).map_err(|error| named(config, &error))
 }
 
