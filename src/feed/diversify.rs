@@ -14,9 +14,6 @@ use super::{
     utility::damp,
 };
 
-/// How many of the best remaining candidates are compared for each slot.
-const COMPARED: usize = 128;
-
 /// Picks up to `request.limit` items out of `candidates` (sorted by utility, best first), in serving order.
 pub fn select(request: &Request, candidates: Vec<Candidate>, fate: &mut Fate) -> Vec<Candidate> {
     let mut slots =
@@ -58,7 +55,7 @@ impl Iterator for Slots {
 /// The place of the best candidate after fatigue.
 fn best_of(left: &[Candidate], fatigues: &Fatigues) -> usize {
     let mut best = (0, f32::NEG_INFINITY);
-    for (i, candidate) in left.iter().enumerate().take(COMPARED) {
+    for (i, candidate) in left.iter().enumerate() {
         // The list is sorted and fatigue only takes away: nothing further down can win.
         if candidate.utility <= best.1 {
             break;

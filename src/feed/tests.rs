@@ -146,6 +146,21 @@ fn a_creator_does_not_come_twice_in_a_row_also_not_across_feeds() {
 }
 
 #[test]
+fn a_slot_goes_to_the_best_however_far_down_it_stands_by_utility() {
+    let live = live();
+    let request = request(&live, SessionState::default(), |_| {});
+    let mut all = candidates(&request, [0; 300]);
+    for (place, candidate) in all.iter_mut().enumerate() {
+        candidate.utility = 1.0 - 1e-4 * place as f32;
+    }
+    // Of the same category, by another creator.
+    let other = candidates(&request, [3]).remove(0);
+    all[250] = Candidate { utility: all[250].utility, ..other };
+    let feed = diversify::select(&request, all, &mut Fate::default());
+    assert_eq!((feed[0].video, feed[1].video), (0, 3));
+}
+
+#[test]
 fn a_recorded_propensity_is_how_often_the_slot_falls_so() {
     let live = live();
     let settings = config::Feed::default();
@@ -273,7 +288,7 @@ async fn where_sources_fail_the_client_keeps_what_it_has_and_may_be_shown() {
     let mut catalogue = Catalogue::clone(&live.catalogue());
     catalogue.remove(49);
     // Of all creators but the last the videos are blocked, so the first that come to hand may none be shown.
-    let mut actions: Vec<_> = (0..9).map(|video| (video, "block", 60_000)).collect();
+    let mut actions: Vec<_> = (50..59).map(|video| (video, "block", 60_000)).collect();
     actions.push((39, "dislike", 50_000));
     let session = session(&live, &actions);
     live.publish_catalogue(catalogue);

@@ -191,6 +191,23 @@ fn an_action_brings_a_better_tail_and_nothing_watched_comes_back() {
 }
 
 #[test]
+fn what_was_watched_while_nobody_heard_it_does_not_come_again() {
+    let server = Server::start_with(PATIENT);
+    server.publish(12);
+    let client = Client::hello(&server, "off", 6, None);
+    let (watched, word) = (client.videos(), client.resume.clone());
+    drop(client);
+    let mut again = Client::new(Client::open(&server, "off"));
+    again.send(&json!({"type": "hello", "buffer": 6, "resume": word, "seen": watched}));
+    again.until("feed");
+    let tail = again.videos();
+    assert!(tail.len() == 6 && tail.iter().all(|video| !watched.contains(video)), "{tail:?} after {watched:?}");
+    // Nor later, before it is known for good.
+    again.act("off-1", "like", &tail[0]);
+    assert!(again.videos().iter().all(|video| !watched.contains(video)));
+}
+
+#[test]
 fn a_client_that_asks_for_it_is_told_why_and_how_long_it_took() {
     let server = serve();
     let mut socket = Client::open(&server, "eve");

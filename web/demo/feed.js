@@ -25,7 +25,7 @@ export class Feed extends EventTarget {
     if (this.token) address.searchParams.set("access_token", this.token); else address.searchParams.set("user", this.user);
     const socket = new WebSocket(address);
     this.socket = socket;
-    socket.onopen = () => this.say({ type: "hello", buffer: this.buffer, explain: true, ...(this.resume ? { resume: this.resume } : {}) });
+    socket.onopen = () => this.say({ type: "hello", buffer: this.buffer, explain: true, ...(this.resume ? { resume: this.resume, seen: this.seen } : {}) });
     socket.onmessage = (event) => this.hear(JSON.parse(event.data));
     socket.onclose = () => this.dropped(socket);
   }
@@ -79,7 +79,7 @@ export class Feed extends EventTarget {
     this.resume = message.resume;
     this.tries = 0;
     this.become("live");
-    // The server may have gone on from a place before: it hears again what was watched, and what it did not acknowledge.
+    // What was watched while nobody heard it is to be known for good, and so is what was not acknowledged.
     for (const video of this.seen) this.say({ type: "seen", video });
     for (const event of this.unsettled.values()) this.say(event);
   }
@@ -97,8 +97,7 @@ export class Feed extends EventTarget {
     this.resume = message.resume;
     this.asking = false;
     for (const position of [...this.list.keys()]) if (position >= message.from && position > this.head) this.list.delete(position);
-    // A server that came back may not know yet what was watched while it was away.
-    for (const item of message.items) if (item.position > this.head && !this.seen.includes(item.video)) this.list.set(item.position, item);
+    for (const item of message.items) if (item.position > this.head) this.list.set(item.position, item);
     if (this.held && this.held.position > this.head) {
       // Half on the screen already: it stays the next.
       for (const [position, item] of [...this.list]) if (item.video === this.held.video) this.list.delete(position);

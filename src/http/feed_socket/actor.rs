@@ -14,7 +14,7 @@ use foryou_actors::services::{
     membership::Home,
     subscriptions::{Notice, Subscriber},
 };
-use foryou_schemas::{Country, CreatorId, EventId, Invalid, Kind, UserId};
+use foryou_schemas::{Country, CreatorId, EventId, Invalid, Kind, UserId, VideoId};
 use futures_util::stream;
 
 use super::{
@@ -23,7 +23,7 @@ use super::{
     messages::{About, Because, Cause, MOST_ITEMS, Said, Says, error_frame},
     open::{Ended, FAREWELL, Place, Sockets},
     outbox::Outbox,
-    subscription::{Resume, Subscription},
+    subscription::{LeftAt, Resume, Subscription},
 };
 use crate::{
     access::{Caller, Scope},
@@ -88,7 +88,7 @@ pub struct FeedSocket {
 
 /// Asks a socket for its subscription: another one, of the same person, goes on with it.
 #[derive(Message)]
-#[rtype(result = "Option<Resume>")]
+#[rtype(result = "Option<LeftAt>")]
 pub struct HandOver(UserId);
 
 impl FeedSocket {
@@ -139,9 +139,9 @@ impl FeedSocket {
         let about = About::of(&said);
         match (said, self.list.is_some()) {
             (Said::Ping, _) => self.say(&Says::Pong.frame(), context),
-            (Said::Hello { buffer, resume, explain }, false) => {
+            (Said::Hello { buffer, resume, seen, explain }, false) => {
                 self.explain = explain;
-                self.hello(buffer, resume, context);
+                self.hello(buffer, resume, seen, context);
             }
             (Said::Hello { .. }, true) => {
                 self.complain(&Invalid::field("type", "was hello before; it is said once").into(), about, context);
@@ -166,32 +166,40 @@ impl FeedSocket {
     }
 
     /// Begins, or goes on where another socket is or was: one that is still open, because its end was not noticed yet, hands over.
-    fn hello(&mut self, buffer: usize, resume: Option<Resume>, context: &mut Context<Self>) {
+    fn hello(&mut self, buffer: usize, resume: Option<Resume>, seen: Vec<VideoId>, context: &mut Context<Self>) {
         let sockets = &self.parts.app.sockets;
-        let resume = resume.map(|resume| sockets.resumed(&self.parts.user, resume));
-        let Some(holder) = resume.as_ref().and_then(|resume| sockets.holder(resume.id)) else {
-            return self.begin(buffer, resume, context);
+        let left = resume.map(|resume| sockets.resumed(&self.parts.user, resume));
+        let Some(holder) = left.as_ref().and_then(|left| sockets.holder(left.resume.id)) else {
+            return self.begin(buffer, left, &seen, context);
         };
         let asked = tokio::time::timeout(HANDED_WITHIN, holder.send(HandOver(self.parts.user.clone())));
         asked
             .into_actor(self)
             .map(move |handed, socket: &mut Self, context| {
                 let handed = handed.ok().and_then(Result::ok).flatten();
-                let further = handed.into_iter().chain(resume).max_by_key(|resume| resume.seq);
-                socket.begin(buffer, further, context);
+                let further = left.into_iter().chain(handed).max_by_key(|left| left.resume.seq);
+                socket.begin(buffer, further, &seen, context);
             })
             .wait(context);
     }
 
-    fn begin(&mut self, buffer: usize, resume: Option<Resume>, context: &mut Context<Self>) {
+    fn begin(&mut self, buffer: usize, left: Option<LeftAt>, seen: &[VideoId], context: &mut Context<Self>) {
         let sockets = &self.parts.app.sockets;
-        let list = Subscription::begin(uuid::Uuid::now_v7(), buffer, resume.as_ref());
+        let resume = left.as_ref().map(|left| &left.resume);
+        let mut list = Subscription::begin(uuid::Uuid::now_v7(), buffer, resume);
+        seen.iter().for_each(|video| list.watched(video));
         let resume = list.resume();
+        self.after = left.and_then(|left| left.after);
         sockets.hold(resume.id, context.address().downgrade());
         self.list = Some(list);
         let heartbeat_ms = sockets.settings().heartbeat_ms.millis().as_millis() as u64;
         self.say(&Says::Welcome { resume: resume.word(), heartbeat_ms }.frame(), context);
         self.refresh(Because { kind: Cause::Start, id: None }, context);
+    }
+
+    /// Where another socket goes on.
+    fn left_at(&self, list: &Subscription) -> LeftAt {
+        LeftAt { resume: list.resume(), after: self.own.last().cloned() }
     }
 
     fn tell(&mut self, event: &[u8], mut about: About, context: &mut Context<Self>) {
@@ -367,7 +375,7 @@ impl Actor for FeedSocket {
         let sockets = &self.parts.app.sockets;
         sockets.counts().ended(self.ended.unwrap_or(Ended::Gone));
         if let Some(list) = &self.list {
-            sockets.leave(&self.parts.user, list.resume());
+            sockets.leave(&self.parts.user, self.left_at(list));
         }
     }
 }
@@ -432,7 +440,7 @@ impl StreamHandler<Notice> for FeedSocket {
 }
 
 impl Handler<HandOver> for FeedSocket {
-    type Result = Option<Resume>;
+    type Result = Option<LeftAt>;
 
     fn handle(&mut self, HandOver(user): HandOver, context: &mut Self::Context) -> Self::Result {
         if user != self.parts.user {
@@ -440,7 +448,7 @@ impl Handler<HandOver> for FeedSocket {
         }
         let list = self.list.take()?;
         self.bye(Ended::TakenOver, TAKEN_OVER, context);
-        Some(list.resume())
+        Some(self.left_at(&list))
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    messages::{About, Because, Cause, MOST_ITEMS, Said, Says, error_frame},
+    messages::{About, Because, Cause, MOST_ITEMS, MOST_SEEN, Said, Says, error_frame},
     open::Ended,
     subscription::Resume,
 };
@@ -51,6 +51,8 @@ fn client() -> Vec<(&'static str, Value)> {
         json!({"type": "string", "description": "Of a `welcome` or a `feed`: goes on where that subscription was"});
     let explain =
         json!({"type": "boolean", "default": false, "description": "Whether each item of a feed tells its story"});
+    let seen = json!({"type": "array", "items": video, "maxItems": MOST_SEEN,
+        "description": "What was watched while the connection was away: it is in no tail from now on. `seen` or an event of each makes it known for good"});
     let mut event = published("event.schema.json")["properties"].clone();
     event.as_object_mut().unwrap().remove("user");
     let hello = json!({"type": "hello", "buffer": 5, "resume": resume().word()});
@@ -61,7 +63,7 @@ fn client() -> Vec<(&'static str, Value)> {
             message(
                 "hello",
                 "The first word",
-                &json!({"buffer": items, "resume": word, "explain": explain}),
+                &json!({"buffer": items, "resume": word, "seen": seen, "explain": explain}),
                 &[],
                 true,
                 &[hello],

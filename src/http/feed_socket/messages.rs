@@ -11,12 +11,15 @@ use crate::{error::Problem, http::results::Status};
 const MOST: i64 = 1 << 53;
 /// The most videos that a client may ask for at once, or want at hand.
 pub const MOST_ITEMS: i64 = 100;
+/// The most videos that a client may name as watched while nobody heard it.
+pub const MOST_SEEN: usize = 50;
 
 /// What a client says.
 #[derive(Debug, PartialEq)]
 pub enum Said<'a> {
-    /// The first word: how many videos the client wants at hand, where it was, and whether items shall tell their story.
-    Hello { buffer: usize, resume: Option<Resume>, explain: bool },
+    /// The first word: how many videos the client wants at hand, where it was, what it watched while nobody heard it, and whether items shall
+    /// tell their story.
+    Hello { buffer: usize, resume: Option<Resume>, seen: Vec<VideoId>, explain: bool },
     /// Something happened; the frame is an event without `user`.
     Event(&'a [u8]),
     /// The client got to a video.
@@ -37,8 +40,9 @@ impl<'a> Said<'a> {
                 let buffer = o.optional("buffer", |raw| object::integer(raw, 1..=MOST_ITEMS));
                 let resume = o.optional("resume", |raw| Resume::read(&object::text(raw)?));
                 let explain = o.optional("explain", |raw| object::read(raw, "true or false")).unwrap_or(false);
-                let hello = Self::Hello { buffer: buffer.unwrap_or(DEFAULT_BUFFER) as usize, resume, explain };
-                o.finish("type, buffer, resume, explain", Some(hello))
+                let seen = o.optional("seen", videos).unwrap_or_default();
+                let hello = Self::Hello { buffer: buffer.unwrap_or(DEFAULT_BUFFER) as usize, resume, seen, explain };
+                o.finish("type, buffer, resume, seen, explain", Some(hello))
             }
             Some("event") => Ok(Self::Event(frame)),
             Some("seen") => {
@@ -54,6 +58,14 @@ impl<'a> Said<'a> {
             None => o.finish("type", None),
         }
     }
+}
+
+fn videos(raw: &serde_json::value::RawValue) -> Result<Vec<VideoId>, String> {
+    let list: Vec<String> = object::read(raw, "an array of video ids")?;
+    if list.len() > MOST_SEEN {
+        return Err(format!("holds {}; give at most the latest {MOST_SEEN}", list.len()));
+    }
+    list.into_iter().map(|id| VideoId::new(id).map_err(|reason| format!("has an id that {reason}"))).collect()
 }
 
 /// How many videos a client has at hand that does not say.
@@ -223,9 +235,12 @@ mod tests {
             Said::parse(br#"{"type":"hello","buffer":7,"resume":"0000000000000000000000000000ab12.12.3"}"#).unwrap();
         let resume = Resume { id: Uuid::from_u128(0xab12), head: 12, seq: 3 };
         assert_eq!(resume.word(), "0000000000000000000000000000ab12.12.3");
-        assert_eq!(hello, Said::Hello { buffer: 7, resume: Some(resume), explain: false });
-        let told = Said::parse(br#"{"type":"hello","explain":true}"#).unwrap();
-        assert_eq!(told, Said::Hello { buffer: 5, resume: None, explain: true });
+        assert_eq!(hello, Said::Hello { buffer: 7, resume: Some(resume), seen: vec![], explain: false });
+        let told = Said::parse(br#"{"type":"hello","explain":true,"seen":["v1","v2"]}"#).unwrap();
+        let seen = ["v1", "v2"].map(|id| VideoId::new(id).unwrap()).into();
+        assert_eq!(told, Said::Hello { buffer: 5, resume: None, seen, explain: true });
+        let many = serde_json::json!({"type": "hello", "seen": vec!["v"; MOST_SEEN + 1]}).to_string();
+        assert!(Said::parse(many.as_bytes()).is_err());
         assert_eq!(Said::parse(br#"{"type":"ping"}"#).unwrap(), Said::Ping);
         assert_eq!(Said::parse(br#"{"type":"more"}"#).unwrap(), Said::More { limit: 5 });
         for wrong in [
@@ -239,6 +254,8 @@ mod tests {
             r#"{"type":"hello","resume":"0000000000000000000000000000ab12.-1.2"}"#,
             r#"{"type":"hello","resume":"x.1.2"}"#,
             r#"{"type":"hello","explain":"yes"}"#,
+            r#"{"type":"hello","seen":"v1"}"#,
+            r#"{"type":"hello","seen":[""]}"#,
             r#"{"type":"seen"}"#,
             r#"{"type":"ping","more":1}"#,
             "{}",

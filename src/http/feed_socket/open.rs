@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::{
     actor::{FeedSocket, Holder},
     messages::Cause,
-    subscription::Resume,
+    subscription::{LeftAt, Resume},
 };
 use crate::{
     config,
@@ -49,7 +49,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Left {
-    by_id: HashMap<Uuid, (UserId, Resume)>,
+    by_id: HashMap<Uuid, (UserId, LeftAt)>,
     oldest: VecDeque<Uuid>,
 }
 
@@ -226,11 +226,11 @@ impl Sockets {
 
     /// Where a subscription goes on: as the client's word says, or further, where this node remembers more. A word of somebody
     /// else's subscription is worth nothing.
-    pub fn resumed(&self, user: &UserId, resume: Resume) -> Resume {
+    pub fn resumed(&self, user: &UserId, resume: Resume) -> LeftAt {
         let left = self.0.left.lock();
         match left.by_id.get(&resume.id) {
-            Some((whose, known)) if whose == user && known.seq >= resume.seq => *known,
-            _ => resume,
+            Some((whose, known)) if whose == user && known.resume.seq >= resume.seq => known.clone(),
+            _ => LeftAt { resume, after: None },
         }
     }
 
@@ -245,11 +245,11 @@ impl Sockets {
     }
 
     /// Remembers where a subscription was left; no socket has it any more.
-    pub fn leave(&self, user: &UserId, resume: Resume) {
-        self.0.held.lock().remove(&resume.id);
+    pub fn leave(&self, user: &UserId, at: LeftAt) {
+        let id = at.resume.id;
+        self.0.held.lock().remove(&id);
         let mut left = self.0.left.lock();
-        let id = resume.id;
-        if left.by_id.insert(id, (user.clone(), resume)).is_none() {
+        if left.by_id.insert(id, (user.clone(), at)).is_none() {
             left.oldest.push_back(id);
         }
         if left.oldest.len() > REMEMBERED
@@ -332,9 +332,11 @@ mod tests {
     fn only_whose_it_was_goes_on_where_it_was_left() {
         let sockets = sockets(config::Sockets::default());
         let at = |head, seq| Resume { id: Uuid::from_u128(7), head, seq };
-        sockets.leave(&user("ann"), at(9, 5));
-        assert_eq!(sockets.resumed(&user("ann"), at(0, 0)), at(9, 5));
-        assert_eq!(sockets.resumed(&user("ann"), at(20, 7)), at(20, 7), "the client knows more");
-        assert_eq!(sockets.resumed(&user("bob"), at(0, 0)), at(0, 0));
+        let told = |head, seq| LeftAt { resume: at(head, seq), after: None };
+        let known = LeftAt { after: Some(foryou_schemas::EventId::from_u128(1)), ..told(9, 5) };
+        sockets.leave(&user("ann"), known.clone());
+        assert_eq!(sockets.resumed(&user("ann"), at(0, 0)), known);
+        assert_eq!(sockets.resumed(&user("ann"), at(20, 7)), told(20, 7), "the client knows more");
+        assert_eq!(sockets.resumed(&user("bob"), at(0, 0)), told(0, 0));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use foryou_schemas::VideoId;
+use foryou_schemas::{EventId, VideoId};
 use uuid::Uuid;
 
 /// Videos that were watched lately and are kept out of the tail, whether the session knows already or not.
@@ -17,6 +17,15 @@ pub struct Resume {
     pub head: u64,
     /// The number of the latest `feed` message.
     pub seq: u64,
+}
+
+/// Where a subscription was left, as a node knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftAt {
+    /// Where it goes on.
+    pub resume: Resume,
+    /// The latest event that came over its socket and that the session may not have applied yet.
+    pub after: Option<EventId>,
 }
 
 /// A client's list: positions count over the whole subscription, and those below `head` were watched or passed.
@@ -55,9 +64,9 @@ impl Subscription {
         self.tail.len()
     }
 
-    /// Whether anything was watched that the session may not know yet.
-    pub fn has_watched(&self) -> bool {
-        !self.watched.is_empty()
+    /// How much was watched that the session may not know yet.
+    pub fn count_watched(&self) -> usize {
+        self.watched.len()
     }
 
     /// Whether less is left to watch than the client wants at hand.

@@ -99,7 +99,11 @@ impl FeedSocket {
         if wanted == 0 {
             return;
         }
-        let spare = if list.has_watched() { SPARE } else { 0 };
+        let spare = match &because {
+            // The session may know nothing of what the client named with its first word.
+            Some(Because { kind: Cause::Start, .. }) => list.count_watched(),
+            _ => list.count_watched().min(SPARE),
+        };
         let limit = match &because {
             Some(_) => wanted + spare,
             None => list.left() + wanted + spare,
