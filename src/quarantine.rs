@@ -10,6 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use foryou_actors::{
+    backoff::Backoff,
     complaint::Complaint,
     ports::{
         bus::BusError,
@@ -63,20 +64,19 @@ struct Filler {
 #[async_trait]
 impl Service for Filler {
     async fn run(&mut self, context: Context) -> Result<(), ServiceError> {
-        let mut pause = PAUSES.0;
+        let mut backoff = Backoff::new(PAUSES.0, PAUSES.1);
         // Whoever waits for this service must not wait for a queue that has nothing.
         context.ready();
         while !context.stop.is_requested() {
             let error = tokio::select! {
-                error = self.fill(&context, &mut pause) => error,
+                error = self.fill(&context, &mut backoff) => error,
                 () = context.stop.requested() => return Ok(()),
             };
             if let Some(left_out) = self.complaint.failed() {
                 tracing::warn!(%error, left_out, "rejected events wait in RabbitMQ; trying again");
             }
             context.probe.note_error(error);
-            context.stop.pause(pause).await;
-            pause = (pause * 2).min(PAUSES.1);
+            context.stop.pause(backoff.pause()).await;
         }
         Ok(())
     }
@@ -85,7 +85,7 @@ impl Service for Filler {
 impl Filler {
     /// Moves what comes into the store, and settles it there only; ends with an error. Cut off anywhere, what was not settled comes
     /// again, and is kept once.
-    async fn fill(&self, context: &Context, pause: &mut Duration) -> ServiceError {
+    async fn fill(&self, context: &Context, backoff: &mut Backoff) -> ServiceError {
         let done: Result<(), ServiceError> = async {
             let mut aside = self.to.bus.aside().await?;
             let (mut trimmed, mut since): (Option<Instant>, u64) = (None, 0);
@@ -108,7 +108,7 @@ impl Filler {
                 kept.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
                 aside.settle().await?;
                 since += count as u64;
-                *pause = PAUSES.0;
+                backoff.reset();
                 context.probe.handled(count as u64, started.elapsed());
             }
         }

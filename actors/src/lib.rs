@@ -1,6 +1,7 @@
 //! Everything whose state changes while the server runs: sessions (actix, one per active user), services (ractor, few and
 //! supervised), what they keep in memory, and the ports through which they reach the store and the event bus.
 
+pub mod backoff;
 pub mod catalogue;
 pub mod chunked;
 pub mod complaint;

@@ -7,6 +7,7 @@ use std::{
 
 use actix_web::web::Bytes;
 use anyhow::{Context, Result, bail};
+use foryou_actors::backoff::Backoff;
 use foryou_schemas::Event;
 use hyper::{Method, Response, StatusCode};
 use serde::Deserialize;
@@ -80,7 +81,7 @@ impl Delivery {
             return Ok(Told::All);
         }
         let body = json!({ "events": events }).to_string().into_bytes();
-        let (began, mut pause) = (Instant::now(), PAUSES.0);
+        let (began, mut backoff) = (Instant::now(), Backoff::new(PAUSES.0, PAUSES.1));
         loop {
             let wait = match self.server.ask(Method::POST, "/v1/events", body.clone()).await {
                 Ok(answer) if answer.status() == StatusCode::PAYLOAD_TOO_LARGE && events.len() > 1 => {
@@ -92,17 +93,16 @@ impl Delivery {
                 }
                 Ok(answer) => match asked_to_wait(&answer) {
                     Some(wait) => wait,
-                    None if answer.status().is_server_error() => pause,
+                    None if answer.status().is_server_error() => backoff.pause(),
                     None => return self.settled(&answer, events.len()),
                 },
                 Err(error) if began.elapsed() > GONE => return Err(error.context("the server is gone")),
                 Err(error) => {
                     tracing::debug!(%error, "no answer to a batch; it is sent again");
-                    pause
+                    backoff.pause()
                 }
             };
             self.retries += 1;
-            pause = (pause * 2).min(PAUSES.1);
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 _ = self.stopping.wait_for(|stopping| *stopping) => return Ok(Told::Stopped),

@@ -10,6 +10,7 @@ use super::{
     supervisor::{Context, Service, ServiceError, ServiceSpec},
 };
 use crate::{
+    backoff::Backoff,
     complaint::Complaint,
     ports::{bus::BusError, catalogue::CatalogueFeed, cluster::Cluster},
 };
@@ -53,22 +54,18 @@ struct Follower {
 #[async_trait]
 impl Service for Follower {
     async fn run(&mut self, context: Context) -> Result<(), ServiceError> {
-        let mut pause = FIRST_BACKOFF;
+        let mut backoff = Backoff::new(FIRST_BACKOFF, MAX_BACKOFF);
         while !context.stop.is_requested() {
             let began = Instant::now();
             let followed = self.follow(&context).await;
-            // One that is lost as soon as it was made, or a change that cannot be taken in, is no sign of better times.
-            if began.elapsed() > MAX_BACKOFF {
-                pause = FIRST_BACKOFF;
-            }
+            backoff.worked_for(began.elapsed());
             if let Err(error) = followed {
                 if let Some(left_out) = self.complaint.failed() {
                     tracing::warn!(%error, left_out, "the catalogue feed cannot be followed; trying again");
                 }
                 context.probe.note_error(error);
             }
-            context.stop.pause(pause).await;
-            pause = (pause * 2).min(MAX_BACKOFF);
+            context.stop.pause(backoff.pause()).await;
         }
         self.keep().await;
         Ok(())

@@ -34,6 +34,7 @@ use super::{
 };
 use crate::{
     TRACES,
+    backoff::Backoff,
     complaint::Complaint,
     live::Live,
     ports::{
@@ -213,7 +214,7 @@ impl Service for Worker {
     async fn run(&mut self, context: Context) -> Result<(), ServiceError> {
         self.recover(&context).await?;
         context.ready();
-        let mut pause = self.settings.retry_after;
+        let mut backoff = self.backoff();
         while !context.stop.is_requested() {
             let end = match self.subscribe().await {
                 Ok(mut subscription) => {
@@ -221,10 +222,7 @@ impl Service for Worker {
                         tracing::info!(failed, "the event bus is back");
                     }
                     let (since, end) = (Instant::now(), self.consume(&mut *subscription, &context).await?);
-                    // One that is lost as soon as it was made is no sign of better times.
-                    if since.elapsed() > self.settings.max_backoff {
-                        pause = self.settings.retry_after;
-                    }
+                    backoff.worked_for(since.elapsed());
                     end
                 }
                 Err(error) => End::Bus(Err(error)),
@@ -247,8 +245,7 @@ impl Service for Worker {
                     self.recover(&context).await?;
                 }
             }
-            context.stop.pause(pause).await;
-            pause = (pause * 2).min(self.settings.max_backoff);
+            context.stop.pause(backoff.pause()).await;
         }
         self.parts.membership.release_all();
         Ok(())
@@ -270,19 +267,22 @@ impl Worker {
         let ahead = std::mem::take(&mut *self.shared.unwritten.lock());
         self.parts.sessions.discard(ahead).await;
         self.parts.writer.tickets().complete_all();
-        let mut pause = self.settings.retry_after;
+        let mut backoff = self.backoff();
         while let Err(error) = tallies::restore(&*self.parts.store, &self.parts.live).await {
             if let Some(left_out) = self.no_store.failed() {
                 tracing::warn!(%error, left_out, "statistics cannot be read; trying again");
             }
             context.probe.note_error(error);
-            if !context.stop.pause(pause).await {
+            if !context.stop.pause(backoff.pause()).await {
                 break;
             }
-            pause = (pause * 2).min(self.settings.max_backoff);
         }
         self.store_answers();
         Ok(())
+    }
+
+    fn backoff(&self) -> Backoff {
+        Backoff::new(self.settings.retry_after, self.settings.max_backoff)
     }
 
     fn store_answers(&self) {

@@ -23,6 +23,7 @@ use super::{
     tickets::Tickets,
 };
 use crate::{
+    backoff::Backoff,
     complaint::{Complaint, Trouble},
     ports::store::{Batch, FeatureStore, Impression, StoreError},
 };
@@ -325,7 +326,7 @@ impl Writer {
 
     /// Writes until the store takes it. `false`: another node took over, and nothing is written.
     async fn write(&self, batch: Batch, context: &Context) -> bool {
-        let mut pause = self.0.settings.first_backoff;
+        let mut backoff = Backoff::new(self.0.settings.first_backoff, self.0.settings.max_backoff);
         loop {
             match self.0.store.write(batch.clone()).await {
                 Ok(()) => {
@@ -349,8 +350,7 @@ impl Writer {
                 }
             }
             // While stopping, too: who asked for the stop has a deadline and kills.
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(self.0.settings.max_backoff);
+            tokio::time::sleep(backoff.pause()).await;
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use foryou_actors::ports::bus::BusError;
+use foryou_actors::{backoff::Backoff, ports::bus::BusError};
 use futures_util::{
     FutureExt, StreamExt,
     stream::{self, FuturesUnordered},
@@ -17,7 +17,6 @@ use lapin::{
     types::ShortString,
 };
 use parking_lot::Mutex;
-use rand::Rng;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     task::JoinHandle,
@@ -208,7 +207,7 @@ impl Line {
 
 /// The task: keeps a line open and serves it.
 async fn run(address: Address, mut line: Line, mut jobs: mpsc::UnboundedReceiver<Job>, state: Arc<Mutex<State>>) {
-    let mut pause = PAUSES.0;
+    let mut backoff = Backoff::new(PAUSES.0, PAUSES.1);
     loop {
         let opened = Instant::now();
         let Some(reason) = line.serve(&mut jobs, &state).await else {
@@ -218,10 +217,8 @@ async fn run(address: Address, mut line: Line, mut jobs: mpsc::UnboundedReceiver
         tracing::warn!("{reason}");
         *state.lock() = State::Away(Instant::now(), reason);
         drop(line);
-        if opened.elapsed() > PAUSES.1 {
-            pause = PAUSES.0;
-        }
-        let mut again = std::pin::pin!(open_again(&address, &state, &mut pause));
+        backoff.worked_for(opened.elapsed());
+        let mut again = std::pin::pin!(open_again(&address, &state, &mut backoff));
         line = loop {
             tokio::select! {
                 line = &mut again => break line,
@@ -236,12 +233,9 @@ async fn run(address: Address, mut line: Line, mut jobs: mpsc::UnboundedReceiver
     }
 }
 
-async fn open_again(address: &Address, state: &Mutex<State>, pause: &mut Duration) -> Line {
+async fn open_again(address: &Address, state: &Mutex<State>, backoff: &mut Backoff) -> Line {
     loop {
-        // Not all nodes at once.
-        let jittered = pause.mul_f32(rand::rng().random_range(0.5..1.0));
-        tokio::time::sleep(jittered).await;
-        *pause = (*pause * 2).min(PAUSES.1);
+        tokio::time::sleep(backoff.pause()).await;
         match Line::open(address).await {
             Ok(line) => return line,
             Err(error) => {

@@ -7,6 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use foryou_actors::{
+    backoff::Backoff,
     complaint::Complaint,
     services::supervisor::{Context, Service, ServiceError, ServiceSpec},
 };
@@ -34,16 +35,16 @@ impl ReleaseSync {
 #[async_trait]
 impl Service for ReleaseSync {
     async fn run(&mut self, context: Context) -> Result<(), ServiceError> {
-        let mut pause = POLL;
+        let mut backoff = Backoff::new(POLL * 2, LONGEST);
         loop {
             let began = Instant::now();
             let synced = tokio::select! {
                 synced = self.shelf.sync() => synced,
                 () = context.stop.requested() => return Ok(()),
             };
-            match synced {
+            let pause = match synced {
                 Ok(changed) => {
-                    pause = POLL;
+                    backoff.reset();
                     if let Some(failed) = self.complaint.works() {
                         tracing::info!(failed, "the active release can be asked for again");
                     }
@@ -55,15 +56,16 @@ impl Service for ReleaseSync {
                             "another release is active for all nodes"
                         );
                     }
+                    POLL
                 }
                 Err(error) => {
                     if let Some(left_out) = self.complaint.failed() {
                         tracing::warn!(%error, left_out, "the active release cannot be fetched; the one before goes on");
                     }
                     context.probe.note_error(error);
-                    pause = (pause * 2).min(LONGEST);
+                    backoff.pause()
                 }
-            }
+            };
             // Only now: a node that joins serves with the release from its beginning, where it can be had.
             context.ready();
             if !context.stop.pause(pause).await {
