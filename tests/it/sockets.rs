@@ -346,6 +346,22 @@ fn a_person_has_so_many_and_all_are_told_when_the_server_stops() {
 }
 
 #[test]
+fn who_answers_no_ping_and_who_says_nothing_is_let_go_and_makes_room() {
+    let server = serve_with("max = 1, heartbeat_ms = 100");
+    let mut silent = Client::hello(&server, "silent", 5, None);
+    // Pings are answered by reading, which it does not do.
+    until(&server, "foryou_feed_sockets_closed_total{reason=\"silent\"}", |ended| ended == 1.0);
+    assert!(silent.until("bye")["reason"].as_str().unwrap().contains("pings"));
+
+    let server = serve_with("max = 1, idle_s = 1");
+    let mut idle = Client::hello(&server, "idle", 5, None);
+    assert_eq!(Client::try_open(&server, "?user=other", None).unwrap_err(), 503);
+    assert_eq!(idle.until("bye")["reason"], "idle");
+    until(&server, "foryou_feed_sockets", |open| open == 0.0);
+    Client::hello(&server, "other", 5, None);
+}
+
+#[test]
 fn who_does_not_read_gets_no_more_than_a_bound_and_is_let_go_and_others_notice_nothing() {
     let server = serve_with("send_timeout_ms = 300, coalesce_ms = 0");
     let mut other = Client::hello(&server, "ok", 5, None);

@@ -25,7 +25,7 @@ macro_rules! statements {
         }
 
         impl Statements {
-            /// Prepares them, those that read at most `page` rows at a time.
+            /// Prepares them. What they read comes in pages of the driver's size, 5,000 rows.
             pub async fn prepare(session: &Session) -> Result<Self, DriverError> {
                 let all = [$((Kind::$kind, $text),)*];
                 let prepared = try_join_all(all.map(|(kind, text)| prepare(session, kind, text))).await?;
