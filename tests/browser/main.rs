@@ -8,11 +8,11 @@ mod axe;
 mod callers;
 mod console;
 mod demo;
+mod doors;
 mod driver;
 #[allow(dead_code, reason = "shared with the other integration tests")]
 #[path = "../it/faults.rs"]
 mod faults;
-mod login;
 #[allow(dead_code, reason = "shared with the other integration tests")]
 #[path = "../it/server.rs"]
 mod server;

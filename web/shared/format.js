@@ -13,8 +13,7 @@ export function digits(value, significant = 3) {
 }
 
 export const whole = (value) => (Number.isFinite(value) ? grouped.format(Math.round(value)) : NONE);
-export const rate = (value) => (Number.isFinite(value) ? `${digits(value, size(value))}/s` : NONE);
-const size = (value) => (Math.abs(value) >= 10 ? 2 : 2);
+export const rate = (value) => (Number.isFinite(value) ? `${digits(value, 2)}/s` : NONE);
 
 // A duration in ms, in the unit that suits it.
 export function ms(value) {

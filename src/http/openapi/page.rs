@@ -139,7 +139,7 @@ fn describe(html: &mut String, Entry { path, method, operation }: &Entry<'_>) {
     }
     _ = write!(
         html,
-        "{told}</div><details><summary>Refusals, each a <a href=\"#schema-Problem\">Problem</a></summary><ul>{refused}</ul></details></article>"
+        "{told}</div><details><summary>Refusals</summary><p>Each is a <a href=\"#schema-Problem\">Problem</a>.</p><ul>{refused}</ul></details></article>"
     );
 }
 

@@ -1,10 +1,27 @@
-//! The way into the console, where callers are checked.
+//! The pages that stand before the others: the way into the console where callers are checked, and the interface to read.
 
 use crate::{
     axe,
     callers::{Guarded, PASSWORD},
     driver::{Browser, SCREENS},
+    server::Server,
 };
+
+/// The page is whole on every screen and open to everybody; a picture of each is kept.
+#[track_caller]
+fn whole(browser: &Browser, name: &str, path: &str, ready: &str) {
+    for screen in SCREENS {
+        browser.screen(screen);
+        browser.goto(path);
+        browser.wait(ready);
+        let overflow = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+        assert_eq!(browser.script(overflow), 0, "{path} is wider than {}", screen.name);
+        browser.picture(&format!("{name}-{}", screen.name));
+        let found = axe::violations(browser);
+        assert!(found.is_empty(), "{path} on {}: {found:#?}", screen.name);
+    }
+    assert_eq!(browser.complaints(), Vec::<String>::new(), "{path}");
+}
 
 #[test]
 fn browser_comes_into_the_console_with_a_password_and_goes_out_again() {
@@ -12,17 +29,7 @@ fn browser_comes_into_the_console_with_a_password_and_goes_out_again() {
     guarded.server.wait_ready();
     let browser = Browser::open(&guarded.server.base);
     let form = "document.querySelector('input[type=password]')";
-    for screen in SCREENS {
-        browser.screen(screen);
-        browser.goto("/admin/queues");
-        browser.wait(form);
-        let overflow = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
-        assert_eq!(browser.script(overflow), 0, "the login is wider than {}", screen.name);
-        browser.picture(&format!("login-{}", screen.name));
-        let found = axe::violations(&browser);
-        assert!(found.is_empty(), "the login on {}: {found:#?}", screen.name);
-    }
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    whole(&browser, "login", "/admin/queues", form);
     let try_in = |password: &str| {
         browser.script("document.querySelector('#name').focus()");
         browser.keys(&format!("anna\u{e004}{password}\u{e007}"));
@@ -48,4 +55,11 @@ fn browser_comes_into_the_console_with_a_password_and_goes_out_again() {
     // The wrong password is in the log, and nothing else.
     let complaints = browser.complaints();
     assert!(complaints.iter().all(|line| line.contains("/admin/login") && line.contains("401")), "{complaints:?}");
+}
+
+#[test]
+fn browser_reads_the_interface_on_every_screen() {
+    let server = Server::start();
+    let browser = Browser::open(&server.base);
+    whole(&browser, "docs", "/docs", "document.querySelectorAll('nav a').length > 10");
 }
