@@ -28,6 +28,16 @@ pub enum StoreError {
     Corrupt(String),
 }
 
+impl StoreError {
+    /// Why, for where it is said already that this is about the store.
+    pub fn reason(self) -> String {
+        match self {
+            Self::Away(reason) => reason,
+            error => error.to_string(),
+        }
+    }
+}
+
 /// An event together with what it changed, as applied by its session.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Activity {

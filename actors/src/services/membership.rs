@@ -292,8 +292,8 @@ impl Service for Worker {
                     if let Some(left_out) = self.complaint.failed() {
                         tracing::warn!(%error, left_out, "the list of nodes cannot be read or written; trying again");
                     }
-                    self.shared.trouble.begin(error.to_string());
-                    context.probe.note_error(error);
+                    context.probe.note_error(&error);
+                    self.shared.trouble.begin(format!("the list of nodes: {}", error.reason()));
                     self.peers.unread();
                 }
             }

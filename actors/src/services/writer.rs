@@ -28,6 +28,9 @@ use crate::{
     ports::store::{Batch, FeatureStore, Impression, StoreError},
 };
 
+/// How often a writer that waits looks whether the store is back.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
 /// How the writer works.
 #[derive(Debug, Clone, Copy)]
 pub struct WriterSettings {
@@ -324,6 +327,14 @@ impl Writer {
         (batch, taken)
     }
 
+    /// Waits so long, or until a store that was away is back.
+    async fn pause(&self, pause: Duration) {
+        let (away, until) = (self.0.store.trouble().is_some(), Instant::now() + pause);
+        while Instant::now() < until && (!away || self.0.store.trouble().is_some()) {
+            tokio::time::sleep_until(until.min(Instant::now() + LOOK_EVERY)).await;
+        }
+    }
+
     /// Writes until the store takes it. `false`: another node took over, and nothing is written.
     async fn write(&self, batch: Batch, context: &Context) -> bool {
         let mut backoff = Backoff::new(self.0.settings.first_backoff, self.0.settings.max_backoff);
@@ -345,12 +356,12 @@ impl Writer {
                     if let Some(left_out) = self.0.complaint.failed() {
                         tracing::warn!(%error, left_out, "a write to the feature store failed; trying again");
                     }
-                    self.0.trouble.begin(error.to_string());
-                    context.probe.note_error(error);
+                    context.probe.note_error(&error);
+                    self.0.trouble.begin(format!("it takes no writes: {}", error.reason()));
                 }
             }
             // While stopping, too: who asked for the stop has a deadline and kills.
-            tokio::time::sleep(backoff.pause()).await;
+            self.pause(backoff.pause()).await;
         }
     }
 }

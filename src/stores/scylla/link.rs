@@ -131,15 +131,11 @@ impl Link {
             Ok(new)
         };
         let (mut probed, mut opened) = (std::pin::pin!(old.probe()), std::pin::pin!(open));
-        let reason = |error: StoreError| match error {
-            StoreError::Away(reason) => reason,
-            error => error.to_string(),
-        };
         let opened = tokio::select! {
             Ok(()) = &mut probed => return Ok(()),
             opened = &mut opened => opened,
         };
-        self.now.store(Arc::new(opened.map_err(reason)?));
+        self.now.store(Arc::new(opened.map_err(StoreError::reason)?));
         Ok(())
     }
 }
