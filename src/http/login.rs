@@ -11,7 +11,7 @@ use foryou_actors::ports::audit::Outcome;
 use tokio::sync::Semaphore;
 
 use super::{
-    html::{escaped, head},
+    html::{Head, escaped},
     input::fields,
 };
 use crate::{
@@ -26,6 +26,8 @@ pub const LOGIN: &str = "/admin/login";
 pub const LOGOUT: &str = "/admin/logout";
 /// The path of the stylesheet.
 pub const STYLE: &str = "/admin/login.css";
+/// What its page begins with.
+const HEAD: Head = Head { title: "Log in · foryou", styles: &[STYLE], script: None, covers: false };
 /// Where a login leads that came for nothing else.
 const CONSOLE: &str = "/admin";
 /// The largest form, bytes.
@@ -136,7 +138,7 @@ fn own_path(next: &str) -> String {
 }
 
 fn page(status: StatusCode, app: &App, next: &str, problem: &str) -> HttpResponse {
-    let mut html = head("Log in · foryou", &["/admin/login.css"]);
+    let mut html = HEAD.html();
     html += include_str!("login/head.html");
     if !problem.is_empty() {
         _ = writeln!(html, "<p class=\"problem\" role=\"alert\">{problem}</p>");
