@@ -5,6 +5,7 @@
 mod axe;
 mod console;
 mod demo;
+mod docs;
 mod driver;
 #[allow(dead_code, reason = "shared with the other integration tests")]
 #[path = "../it/server.rs"]
