@@ -7,9 +7,11 @@ use std::{collections::HashMap, sync::LazyLock};
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header::{self, HeaderName, HeaderValue},
+    web::Bytes,
 };
 use sha2::{Digest, Sha256};
 
+use super::html::Head;
 use crate::error::Problem;
 
 /// What a page of this server may load, and who may frame it: nobody.
@@ -28,8 +30,8 @@ macro_rules! assets {
 /// Every file below `web/`.
 static FILES: &[(&str, &[u8])] = &assets![
     "console/api.js",
+    "console/body.html",
     "console/console.css",
-    "console/index.html",
     "console/live.js",
     "console/main.js",
     "console/pages/actors.js",
@@ -45,10 +47,10 @@ static FILES: &[(&str, &[u8])] = &assets![
     "console/pages/training.js",
     "console/story.js",
     "console/ui.js",
+    "demo/body.html",
     "demo/demo.css",
     "demo/feed.js",
     "demo/icons.js",
-    "demo/index.html",
     "demo/main.js",
     "demo/panels.js",
     "demo/player.js",
@@ -64,16 +66,42 @@ static FILES: &[(&str, &[u8])] = &assets![
     "shared/tokens.css",
 ];
 
+/// The pages that are a body below `web/`, each with its head.
+static PAGES: [(&str, Head); 2] = [
+    (
+        "console/body.html",
+        Head {
+            title: "foryou console",
+            styles: &["/assets/shared/tokens.css", "/assets/shared/chart.css", "/assets/console/console.css"],
+            script: Some("/assets/console/main.js"),
+            covers: false,
+        },
+    ),
+    (
+        "demo/body.html",
+        Head {
+            title: "foryou demo",
+            styles: &["/assets/shared/tokens.css", "/assets/demo/demo.css"],
+            script: Some("/assets/demo/main.js"),
+            covers: true,
+        },
+    ),
+];
+
 struct Asset {
     media_type: &'static str,
-    content: &'static [u8],
+    content: Bytes,
     /// A quoted hash of the content: browsers ask again and are told that nothing changed.
     tag: HeaderValue,
 }
 
 static ASSETS: LazyLock<HashMap<&'static str, Asset>> = LazyLock::new(|| {
     let asset = |&(path, content): &(&'static str, &'static [u8])| {
-        let hash: String = Sha256::digest(content).iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+        let content = match PAGES.iter().find(|(page, _)| *page == path) {
+            Some((_, head)) => Bytes::from([head.html().as_bytes(), content].concat()),
+            None => Bytes::from_static(content),
+        };
+        let hash: String = Sha256::digest(&content).iter().take(12).map(|byte| format!("{byte:02x}")).collect();
         let tag = HeaderValue::from_str(&format!("\"{hash}\"")).unwrap_or(HeaderValue::from_static("\"\""));
         (path, Asset { media_type: media_type(path), content, tag })
     };
@@ -100,7 +128,7 @@ pub async fn get(request: HttpRequest) -> Result<HttpResponse, Problem> {
     }
 }
 
-/// A page by its path below `web/`.
+/// A page by the path of its body below `web/`.
 pub fn page(request: &HttpRequest, path: &str) -> Result<HttpResponse, Problem> {
     let asset = ASSETS.get(path).ok_or_else(|| Problem::no_route(request.path()))?;
     Ok(answer(request, asset))
@@ -118,7 +146,7 @@ fn answer(request: &HttpRequest, asset: &Asset) -> HttpResponse {
         .insert_header((HeaderName::from_static("cross-origin-opener-policy"), "same-origin"));
     match known {
         true => answer.finish(),
-        false => answer.content_type(asset.media_type).body(asset.content),
+        false => answer.content_type(asset.media_type).body(asset.content.clone()),
     }
 }
 
@@ -149,9 +177,11 @@ mod tests {
 
     #[test]
     fn nothing_inline_and_nothing_from_elsewhere() {
-        for (path, content) in FILES {
-            let text = std::str::from_utf8(content).unwrap();
+        for (path, asset) in ASSETS.iter() {
+            let text = std::str::from_utf8(&asset.content).unwrap();
             if path.ends_with(".html") {
+                assert!(text.starts_with("<!doctype html>") && text.trim_end().ends_with("</html>"), "{path}");
+                assert!(!text.contains('{') && text.matches("<script").count() == 1, "{path}");
                 assert!(!text.contains("style=") && !text.contains("<style") && !text.contains("onclick="), "{path}");
                 assert_eq!(text.matches("<script").count(), text.matches("<script type=\"module\" src=\"/").count());
             }

@@ -48,5 +48,5 @@ pub fn routes(web: &mut Table) {
 }
 
 async fn shell(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    assets::page(&request, "console/index.html")
+    assets::page(&request, "console/body.html")
 }

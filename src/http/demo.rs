@@ -75,7 +75,7 @@ fn on(app: &App, request: &HttpRequest) -> Result<(), Problem> {
 
 async fn page(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     on(&app, &request)?;
-    assets::page(&request, "demo/index.html")
+    assets::page(&request, "demo/body.html")
 }
 
 /// Somebody to be.

@@ -4,8 +4,15 @@ use std::fmt::Write as _;
 
 use actix_web::{HttpResponse, web::Data};
 
-use super::{declared, html::head};
+use super::{declared, html::Head};
 use crate::app::App;
+
+const HEAD: Head = Head {
+    title: "foryou",
+    styles: &["/assets/shared/tokens.css", "/assets/home/home.css"],
+    script: None,
+    covers: false,
+};
 
 /// A face: where, its name, what it is.
 const FACES: &[(&str, &str, &str)] = &[
@@ -22,7 +29,7 @@ pub async fn get(app: Data<App>) -> HttpResponse {
         "/demo" => app.demo.is_on(),
         _ => routes.iter().any(|(known, ..)| *known == path),
     };
-    let mut html = head("foryou", &["/assets/shared/tokens.css", "/assets/home/home.css"]);
+    let mut html = HEAD.html();
     html += include_str!("home/head.html");
     for (path, name, text) in FACES.iter().filter(|(path, ..)| is_there(path)) {
         _ = writeln!(

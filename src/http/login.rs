@@ -11,7 +11,7 @@ use foryou_actors::ports::audit::Outcome;
 use tokio::sync::Semaphore;
 
 use super::{
-    html::{escaped, head},
+    html::{Head, escaped},
     input::fields,
 };
 use crate::{
@@ -24,6 +24,13 @@ use crate::{
 pub const LOGIN: &str = "/admin/login";
 /// The path of the logout.
 pub const LOGOUT: &str = "/admin/logout";
+/// What its page begins with.
+const HEAD: Head = Head {
+    title: "Log in · foryou",
+    styles: &["/assets/shared/tokens.css", "/assets/login/login.css"],
+    script: None,
+    covers: false,
+};
 /// Where a login leads that came for nothing else.
 const CONSOLE: &str = "/admin";
 /// The largest form, bytes.
@@ -129,7 +136,7 @@ fn own_path(next: &str) -> String {
 }
 
 fn page(status: StatusCode, app: &App, next: &str, problem: &str) -> HttpResponse {
-    let mut html = head("Log in · foryou", &["/assets/shared/tokens.css", "/assets/login/login.css"]);
+    let mut html = HEAD.html();
     html += include_str!("login/head.html");
     if !problem.is_empty() {
         _ = writeln!(html, "<p class=\"problem\" role=\"alert\">{problem}</p>");

@@ -1,10 +1,9 @@
-//! The pages that stand before the others: the way into the console where callers are checked, and the interface to read.
+//! The way into the console where callers are checked.
 
 use crate::{
     axe,
     callers::{Guarded, PASSWORD},
     driver::{Browser, SCREENS},
-    server::Server,
 };
 
 /// The page is whole on every screen and open to everybody; a picture of each is kept.
@@ -55,11 +54,4 @@ fn browser_comes_into_the_console_with_a_password_and_goes_out_again() {
     // The wrong password is in the log, and nothing else.
     let complaints = browser.complaints();
     assert!(complaints.iter().all(|line| line.contains("/admin/login") && line.contains("401")), "{complaints:?}");
-}
-
-#[test]
-fn browser_reads_the_interface_on_every_screen() {
-    let server = Server::start();
-    let browser = Browser::open(&server.base);
-    whole(&browser, "docs", "/docs", "document.querySelectorAll('nav a').length > 10");
 }

@@ -168,8 +168,16 @@ impl Browser {
     pub fn picture(&self, name: &str) {
         let size = self.script("return [document.documentElement.clientWidth, document.documentElement.scrollHeight]");
         let clip = json!({"x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1});
-        let taken =
-            self.cdp("Page.captureScreenshot", json!({"format": "png", "captureBeyondViewport": true, "clip": clip}));
+        self.keep(name, json!({"format": "png", "captureBeyondViewport": true, "clip": clip}));
+    }
+
+    /// Keeps a picture of what is on the screen, of a page that is too long for one.
+    pub fn picture_of_screen(&self, name: &str) {
+        self.keep(name, json!({"format": "png"}));
+    }
+
+    fn keep(&self, name: &str, how: Value) {
+        let taken = self.cdp("Page.captureScreenshot", how);
         let beside = || PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("screenshots");
         let folder = std::env::var_os("FORYOU_SCREENSHOTS").map_or_else(beside, PathBuf::from);
         fs::create_dir_all(&folder).unwrap();

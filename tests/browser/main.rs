@@ -8,6 +8,7 @@ mod axe;
 mod callers;
 mod console;
 mod demo;
+mod docs;
 mod doors;
 mod driver;
 #[allow(dead_code, reason = "shared with the other integration tests")]

@@ -1,7 +1,7 @@
 // Beside the phone: how long the server thought, why this video, what comes next, who else is there.
 
 import { clear, h, svg, text } from "/assets/shared/dom.js";
-import { digits, ms, percent, whole, words } from "/assets/shared/format.js";
+import { counted, digits, ms, percent, whole, words } from "/assets/shared/format.js";
 import { face, paint } from "./poster.js";
 import { category, seconds } from "./player.js";
 
@@ -109,9 +109,9 @@ export function crowd() {
   const figures = { events: figure("Events a second"), feeds: figure("Feeds a second"), people: figure("People in memory"), fresh: figure("Event to fresh feed") };
   const line = svg("path.line"), area = svg("path.area");
   const chart = svg("svg.spark", { viewBox: "0 0 60 24", preserveAspectRatio: "none", role: "img", "aria-label": "Events a second over the last minute" }, area, line);
-  const note = h("p.quiet");
+  const quiet = h("p.quiet", { hidden: true }, "It is quiet. ", h("code", "make demo"), " brings a crowd; or ", h("code", "foryou replay --live"), ".");
   return {
-    element: card("Live crowd", h("dl.pair", Object.values(figures).map((f) => f.element)), chart, note),
+    element: card("Live crowd", h("dl.pair", Object.values(figures).map((f) => f.element)), chart, quiet),
     show(now) {
       const events = now.events.map((v) => v ?? 0), latest = (list) => { const some = list.slice(-5).map((v) => v ?? 0); return some.reduce((a, b) => a + b, 0) / Math.max(1, some.length); };
       text(figures.events.value, digits(latest(events), 2));
@@ -121,7 +121,7 @@ export function crowd() {
       const most = Math.max(1, ...events), points = events.map((v, i) => `${i + 60 - events.length} ${(23 - (v / most) * 21).toFixed(2)}`);
       line.setAttribute("d", points.length ? `M${points.join("L")}` : "");
       area.setAttribute("d", points.length ? `M${60 - events.length} 24L${points.join("L")}L59 24Z` : "");
-      text(note, most > 2 || latest(events) > 0.5 ? "" : "It is quiet. `make demo` brings a crowd; or foryou replay --live.");
+      quiet.hidden = most > 2 || latest(events) > 0.5;
     },
   };
 }
@@ -149,7 +149,7 @@ export function choose(start, again, take) {
     const list = h("ul.options");
     const fill = (from) => clear(list, [{ user: from.new, name: "Somebody new", note: "Nothing is known yet: watch it learn" }, ...from.people.map(told)].map(option));
     const dialog = h("dialog.chooser", { "aria-labelledby": "choose", oncancel: (event) => { event.preventDefault(); close(null); } },
-      h("h2", { id: "choose" }, "Whose feed?"), h("p", `People of the demo data and the categories that they enjoy, among ${whole(start.videos)} videos.`), list,
+      h("h2", { id: "choose" }, "Whose feed?"), h("p", `People of the demo data and the categories that they enjoy, among ${counted(start.videos, "video")}.`), list,
       h("div.actions", h("button.quiet", { type: "button", onclick: async () => fill(await again()) }, "Others"), h("button.quiet", { type: "button", onclick: () => close(null) }, "Close")));
     fill(start);
     document.body.append(dialog);
@@ -158,4 +158,4 @@ export function choose(start, again, take) {
   });
 }
 
-export const told = (who) => ({ ...who, name: `Person ${who.user}`, note: `${whole(who.exposures)} videos seen${who.followed ? `, follows ${who.followed}` : ""}` });
+export const told = (who) => ({ ...who, name: `Person ${who.user}`, note: `${counted(who.exposures, "video")} seen${who.followed ? `, follows ${who.followed}` : ""}` });

@@ -7,13 +7,14 @@ export function digits(value, significant = 3) {
   if (!Number.isFinite(value)) return NONE;
   const size = Math.abs(value);
   if (size >= 1000) return grouped.format(value);
-  if (size === 0) return "0";
+  if (Number.isInteger(value)) return String(value);
   const places = Math.max(0, Math.min(6, significant - 1 - Math.floor(Math.log10(size))));
   return value.toFixed(places);
 }
 
 export const whole = (value) => (Number.isFinite(value) ? grouped.format(Math.round(value)) : NONE);
 export const rate = (value) => (Number.isFinite(value) ? `${digits(value, 2)}/s` : NONE);
+export const counted = (count, one, many = `${one}s`) => `${whole(count)} ${count === 1 ? one : many}`;
 
 // A duration in ms, in the unit that suits it.
 export function ms(value) {
@@ -32,7 +33,13 @@ export function bytes(value) {
   return `${unit === 0 ? value : digits(value, 3)} ${units[unit]}`;
 }
 
-export const percent = (value, places = 0) => (Number.isFinite(value) ? `${(value * 100).toFixed(places)} %` : NONE);
+// What is there and too little for the places that are shown is not nothing.
+export function percent(value, places = 0) {
+  if (!Number.isFinite(value)) return NONE;
+  if (value === 0) return "0 %";
+  const least = 10 ** -places, parts = value * 100;
+  return parts > 0 && parts < least / 2 ? `< ${least} %` : `${parts.toFixed(places)} %`;
+}
 
 export function ago(then, now = Date.now()) {
   const seconds = Math.max(0, (now - new Date(then).getTime()) / 1000);

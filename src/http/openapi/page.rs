@@ -8,11 +8,18 @@ use actix_web::{HttpResponse, http::header::CACHE_CONTROL};
 use serde_json::Value;
 
 use super::{DOCUMENT, Group, operations};
-use crate::http::html::{escaped, head};
+use crate::http::html::{Head, escaped};
 use kind::{is_required, kind};
 
 /// The path of the page.
 pub const PATH: &str = "/docs";
+
+const HEAD: Head = Head {
+    title: "foryou API",
+    styles: &["/assets/shared/tokens.css", "/assets/docs/docs.css"],
+    script: None,
+    covers: false,
+};
 
 static PAGE: LazyLock<String> = LazyLock::new(|| page(&DOCUMENT));
 
@@ -38,10 +45,10 @@ fn page(document: &Value) -> String {
     };
     let entries: Vec<Entry<'_>> = operations().into_iter().map(entry).collect();
     let of = |group: Group| entries.iter().filter(move |entry| entry.operation["tags"][0] == group.name());
-    let mut html = head("foryou API", &["/assets/shared/tokens.css", "/assets/docs/docs.css"]);
+    let mut html = HEAD.html();
     html += &include_str!("page/head.html").replace("{version}", text(&document["info"]["version"]));
     for group in Group::ALL {
-        _ = write!(html, "<h2>{}</h2><ul>", group.name());
+        _ = write!(html, "<h2>{}</h2><ul>", capital(group.name()));
         for Entry { method, operation, .. } in of(group) {
             let (id, summary) = (text(&operation["operationId"]), escaped(text(&operation["summary"])));
             _ = write!(html, "<li><a href=\"#{id}\">{}<span>{summary}</span></a></li>", verb(method));

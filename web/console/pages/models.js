@@ -29,7 +29,7 @@ export default function models(context) {
     { head: "GAUC", number: true, cell: (r) => three(metric(r.summary.metrics, "ranking", "long_view", "gauc")) },
     { head: "Size", number: true, cell: (r) => bytes(r.bytes ?? NaN) },
     { head: "", cell: (r) => (r.summary.active ? keep("no", h("span")) : keep("yes", button("Activate", () => activate(r.summary.id), "small"))) },
-  ], { key: (r) => r.summary.id, empty: "No release yet. Make one with foryou train." });
+  ], { key: (r) => r.summary.id, empty: ["No release yet. Make one with ", h("code", "foryou train"), "."] });
   const load = async () => {
     const answer = await attempt(() => get("/admin/api/releases"));
     if (!answer) return;

@@ -1,7 +1,7 @@
 // One person: what the session knows.
 
 import { clear, h } from "/assets/shared/dom.js";
-import { ago, bytes, digits, instant, ms, whole } from "/assets/shared/format.js";
+import { ago, bytes, counted, digits, instant, ms, whole } from "/assets/shared/format.js";
 import { get, enc } from "../api.js";
 import { card, figures, grid, link, page, personForm, problem, table, wide } from "../ui.js";
 
@@ -36,7 +36,7 @@ function tell(p) {
     { label: "Session", value: () => (p.resident ? "in memory" : "asleep"), hint: bytes(p.bytes) },
     { label: "Events", value: () => whole(p.seq), hint: p.last_at_s ? `last ${ago(p.last_at_s * 1000)}` : "" },
     { label: "Videos shown", value: () => whole(p.exposures), hint: `${whole(p.seen)} remembered as seen` },
-    { label: "This visit", value: () => `${whole(p.visit_depth)} videos`, hint: `${whole(p.skips_in_row)} skipped in a row` },
+    { label: "This visit", value: () => counted(p.visit_depth, "video"), hint: `${whole(p.skips_in_row)} skipped in a row` },
     { label: "Follows", value: () => whole(p.followed.length), hint: `${whole(p.blocked.length)} blocked` },
   ]);
   summary.update();

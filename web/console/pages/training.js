@@ -9,7 +9,8 @@ import { metric } from "./models.js";
 const three = (value) => (Number.isFinite(value) ? value.toFixed(3) : "–");
 
 export default function training(context) {
-  const current = h("div", h("p.quiet", "No run is under way. foryou train starts one; with the embedded store the server has to be stopped for it."));
+  const none = () => h("p.quiet", "No run is under way. ", h("code", "foryou train"), " starts one; with the embedded store the server has to be stopped for it.");
+  const current = h("div", none());
   const runs = table("Runs", [
     { head: "Began", cell: (r) => instant(r.began) },
     { head: "Outcome", cell: (r) => badge(r.outcome) },
@@ -40,7 +41,7 @@ export default function training(context) {
     runs.set(trained.runs);
     const run = trained.current;
     clear(current, run ? h("div.progress", badge("running"), h("span", ` ${run.stage}`), meter(run.done, run.total || 1, `${run.done} of ${run.total}`), h("span.quiet", run.total ? `${whole(run.done)} of ${whole(run.total)}` : `${digits(run.done)} steps`))
-      : h("p.quiet", "No run is under way. foryou train starts one; with the embedded store the server has to be stopped for it."));
+      : none());
   });
   return page("Training", "What did the last runs reach?", card("Now", current), wide(card("Runs", runs.element)),
     card("Retrieval, recall", retrieval.element), card("Ranking", ranking.element));
