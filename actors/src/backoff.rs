@@ -48,7 +48,9 @@ mod tests {
         let (first, longest) = (Duration::from_millis(100), Duration::from_secs(1));
         let mut backoff = Backoff::new(first, longest);
         let pauses: Vec<Duration> = std::iter::repeat_with(|| backoff.pause()).take(64).collect();
-        for (pause, most) in pauses.iter().zip([100, 200, 400, 800, 1_000, 1_000].into_iter().map(Duration::from_millis)) {
+        for (pause, most) in
+            pauses.iter().zip([100, 200, 400, 800, 1_000, 1_000].into_iter().map(Duration::from_millis))
+        {
             assert!((most / 2..=most).contains(pause), "{pause:?} of {most:?}");
         }
         assert!(pauses[4..].iter().all(|pause| (longest / 2..=longest).contains(pause)));
