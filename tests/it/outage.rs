@@ -65,10 +65,10 @@ fn warnings(log: &str) -> BTreeMap<String, usize> {
     for line in log.lines() {
         let mut words = line.split_whitespace().skip(1);
         if words.next().is_some_and(|level| ["WARN", "ERROR"].contains(&level)) {
-            // Without the spans before, and the fields behind.
+            // Without the spans before, and without what differs from line to line.
             let said = line.split_once(" foryou").map_or(line, |(_, said)| said);
-            let said = said.split(" error=").next().unwrap_or(said).split(" route=").next().unwrap_or(said);
-            let said = said.split(" user=").next().unwrap_or(said).split(" reason=").next().unwrap_or(said);
+            let ends = [" error=", " took_ms=", " left_out=", " user=", " reason="].map(|field| said.find(field));
+            let said = ends.into_iter().flatten().min().map_or(said, |end| &said[..end]);
             *counts.entry(said.to_owned()).or_default() += 1;
         }
     }
