@@ -6,10 +6,11 @@ use std::{
     path::Path,
     sync::mpsc::{Receiver, Sender, channel},
     thread::JoinHandle,
+    time::{Duration, Instant},
 };
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, dev::ServerHandle, rt::System, web};
-use foryou_testing::{Node, free_address};
+use foryou_testing::{Engines, Ground, Node, free_address};
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest,
     common::v1::{AnyValue, any_value::Value as Is},
@@ -18,6 +19,8 @@ use opentelemetry_proto::tonic::{
 use prost::Message;
 use serde_json::json;
 use tempfile::TempDir;
+
+const FORYOU: &str = env!("CARGO_BIN_EXE_foryou");
 
 /// Takes OTLP over HTTP, and keeps what comes.
 struct Collector {
@@ -110,10 +113,17 @@ fn children<'a>(spans: &'a [Span], of: &Span) -> Vec<&'a Span> {
     spans.iter().filter(own).collect()
 }
 
-fn serve(dir: &Path, collector: &str, share: f64) -> Node {
-    let settings =
-        format!("traces = {{ endpoint = \"http://{collector}/base/\", headers = \"x-key=a key\", share = {share:?} }}");
-    Node::start(env!("CARGO_BIN_EXE_foryou"), dir, &free_address(), &settings)
+fn parent<'a>(spans: &'a [Span], of: &Span) -> Option<&'a Span> {
+    spans.iter().find(|span| span.span_id == of.parent_span_id && span.trace_id == of.trace_id)
+}
+
+fn settings(collector: &Collector, share: f64) -> String {
+    let endpoint = format!("http://{}/base/", collector.address);
+    format!("traces = {{ endpoint = {endpoint:?}, headers = \"x-key=a key\", share = {share:?} }}\n")
+}
+
+fn serve(dir: &Path, settings: &str) -> Node {
+    Node::start(FORYOU, dir, &free_address(), settings)
 }
 
 fn hex(id: &[u8]) -> String {
@@ -139,7 +149,7 @@ fn visit(node: &Node, traced: Option<&str>) {
 #[test]
 fn a_request_is_traced_through_feed_store_and_ingest() {
     let (collector, dir) = (Collector::start(), TempDir::new().unwrap());
-    let mut node = serve(dir.path(), &collector.address, 1.0);
+    let mut node = serve(dir.path(), &settings(&collector, 1.0));
     visit(&node, Some(&format!("00-{TRACE}-{PARENT}-01")));
     node.stop();
     let spans = collector.spans();
@@ -176,7 +186,7 @@ fn a_request_is_traced_through_feed_store_and_ingest() {
 #[test]
 fn a_share_of_traces_is_kept_and_what_others_keep() {
     let (collector, dir) = (Collector::start(), TempDir::new().unwrap());
-    let mut node = serve(dir.path(), &collector.address, 0.0);
+    let mut node = serve(dir.path(), &settings(&collector, 0.0));
     visit(&node, Some(&format!("00-{TRACE}-{PARENT}-01")));
     node.stop();
     let spans = collector.spans();
@@ -187,9 +197,36 @@ fn a_share_of_traces_is_kept_and_what_others_keep() {
 #[test]
 fn a_collector_that_is_away_costs_a_line_in_the_log_and_no_request() {
     let dir = TempDir::new().unwrap();
-    let mut node = serve(dir.path(), &free_address(), 1.0);
+    let mut node = serve(dir.path(), &format!("traces = {{ endpoint = \"http://{}\", share = 1.0 }}", free_address()));
     visit(&node, None);
     node.stop();
     let log = node.log_end();
     assert_eq!(log.matches("traces cannot be sent").count(), 1, "{log}");
+}
+
+#[test]
+fn real_engines_a_trace_goes_on_at_the_node_that_holds_the_person() {
+    let collector = Collector::start();
+    let ground = Ground::new(FORYOU, &Engines::shared(), 16, &settings(&collector, 1.0));
+    let (mut a, mut b) = (ground.start("node-a", &free_address()), ground.start("node-b", &free_address()));
+    let until = Instant::now() + Duration::from_secs(60);
+    let mut people = (0..32).cycle().map(|n| format!("/v1/users/p{n}/feed"));
+    let path = people.find(|path| {
+        assert!(Instant::now() < until, "node-a passes nothing on");
+        a.get(path).is_ok_and(|answer| answer.node == "node-b")
+    });
+    let path = path.unwrap();
+    a.stop();
+    b.stop();
+    let spans = collector.spans();
+    let about =
+        |span: &&Span| span.attributes.iter().any(|a| a.key == "path" && text(a.value.as_ref().unwrap()) == path);
+    let ways: Vec<Vec<&str>> = named(&spans, "feed")
+        .into_iter()
+        .map(|feed| std::iter::successors(Some(feed), |span| parent(&spans, span)).collect::<Vec<_>>())
+        .filter(|way| way.iter().any(about))
+        .map(|way| way.into_iter().map(|span| span.name.as_str()).collect())
+        .collect();
+    let route = "GET /v1/users/{id}/feed";
+    assert!(ways.contains(&vec!["feed", route, "forward", route]), "{ways:?}");
 }
