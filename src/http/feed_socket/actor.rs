@@ -260,10 +260,10 @@ impl FeedSocket {
         }
         self.own.push(id.clone());
         self.after = Some(id.clone());
-        if self.makes_stale(kind) {
+        if kind != Kind::Impression {
             self.acted.get_or_insert(heard);
-            self.refresh(Because { kind: Cause::Event, id: Some(id.as_str().into()) }, context);
         }
+        self.learn(kind, &id, context);
     }
 
     /// Tells that a message was not acted on, and which.
@@ -425,8 +425,7 @@ impl StreamHandler<Notice> for FeedSocket {
             Notice::Session { event, .. } if self.own.contains(&event) => {
                 return self.own.retain(|own| *own != event);
             }
-            Notice::Session { kind, .. } if !self.makes_stale(kind) => return,
-            Notice::Session { event, .. } => Because { kind: Cause::Event, id: Some(event.as_str().into()) },
+            Notice::Session { event, kind } => return self.learn(kind, &event, context),
             Notice::Release(name) => Because { kind: Cause::Release, id: Some(Box::from(&*name)) },
             Notice::Video(video) => {
                 let catalogue = self.parts.app.live.catalogue();

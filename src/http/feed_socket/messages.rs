@@ -108,7 +108,7 @@ pub enum Cause {
     Start,
     /// The person did something.
     Event,
-    /// The client asked.
+    /// The client asked, or has less at hand than it wants.
     More,
     /// Other models serve.
     Release,

@@ -69,9 +69,9 @@ impl Subscription {
         self.watched.len()
     }
 
-    /// Whether less is left to watch than the client wants at hand.
-    pub fn is_short(&self) -> bool {
-        self.tail.len() < self.buffer
+    /// How much less is left to watch than the client wants at hand.
+    pub fn missing(&self) -> usize {
+        self.buffer.saturating_sub(self.tail.len())
     }
 
     /// How many videos a new tail has: what was there, and not less than the client wants.

@@ -4,14 +4,11 @@ use std::time::{Duration, Instant};
 
 use actix::{ActorFutureExt, AsyncContext, Context, ContextFutureSpawner, WrapFuture};
 use foryou_actors::services::membership::Home;
-use foryou_schemas::{Feed, FeedItem, Kind, VideoId};
+use foryou_schemas::{EventId, Feed, FeedItem, Kind, VideoId};
 use rand::Rng;
 
 use super::{
-    super::{
-        messages::{Because, Cause, MOST_ITEMS, Says},
-        subscription::Subscription,
-    },
+    super::messages::{Because, Cause, MOST_ITEMS, Says},
     FeedSocket,
 };
 use crate::feed::FeedRequest;
@@ -22,9 +19,13 @@ const SPARE: usize = 4;
 const APPLIED_WITHIN: Duration = Duration::from_millis(250);
 
 impl FeedSocket {
-    /// What was only seen changes little; it uses up the tail.
-    pub(super) fn makes_stale(&self, kind: Kind) -> bool {
-        kind != Kind::Impression || self.list.as_ref().is_some_and(Subscription::is_short)
+    /// An event of this kind is known. What was only seen changes little: it uses up the tail, which is filled up from behind.
+    pub(super) fn learn(&mut self, kind: Kind, event: &EventId, context: &mut Context<Self>) {
+        if kind != Kind::Impression {
+            self.refresh(Because { kind: Cause::Event, id: Some(event.as_str().into()) }, context);
+        } else if self.list.as_ref().is_some_and(|list| list.missing() > 0) {
+            self.plan(self.gathers(), context);
+        }
     }
 
     /// The tail is stale: a better one comes.
@@ -39,17 +40,20 @@ impl FeedSocket {
     /// How long the next feed waits. The first is made at once; what happens soon after it is gathered. What concerns many people at the same
     /// time comes to each at another.
     pub(super) fn pause(&self) -> Duration {
-        let settings = self.parts.app.sockets.settings();
-        let gathers =
-            self.made.map_or(Duration::ZERO, |made| settings.coalesce_ms.millis().saturating_sub(made.elapsed()));
+        let gathers = self.gathers();
         match self.stale.as_ref().map(|stale| stale.kind) {
             Some(Cause::Release | Cause::Video) => {
-                let spread = settings.spread_ms.millis();
+                let spread = self.parts.app.sockets.settings().spread_ms.millis();
                 gathers.max(rand::rng().random_range(Duration::ZERO..=spread))
             }
             Some(Cause::Event) => gathers,
             Some(Cause::Start | Cause::More) | None => Duration::ZERO,
         }
+    }
+
+    fn gathers(&self) -> Duration {
+        let coalesce = self.parts.app.sockets.settings().coalesce_ms.millis();
+        self.made.map_or(Duration::ZERO, |made| coalesce.saturating_sub(made.elapsed()))
     }
 
     /// Makes a feed after this time, unless one comes sooner.
@@ -94,7 +98,7 @@ impl FeedSocket {
         let because = self.stale.take();
         let wanted = match &because {
             Some(_) => list.wanted(),
-            None => std::mem::take(&mut self.more),
+            None => std::mem::take(&mut self.more).max(list.missing()),
         };
         if wanted == 0 {
             return;
