@@ -23,5 +23,5 @@ pub mod stores;
 pub mod telemetry;
 pub mod tls;
 pub mod training;
-mod watched;
+mod watched_files;
 pub mod window;

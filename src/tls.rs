@@ -17,7 +17,7 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-use crate::{config::Tls, watched::Watched};
+use crate::{config::Tls, watched_files::WatchedFiles};
 
 /// Why TLS cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -60,13 +60,13 @@ pub fn client(ca: &Path, setting: &str) -> Result<Arc<ClientConfig>, TlsError> {
 pub struct Certificate {
     files: Tls,
     now: ArcSwap<CertifiedKey>,
-    watched: Watched,
+    watched: WatchedFiles,
 }
 
 impl Certificate {
     /// As it is in the files now.
     pub fn open(files: &Tls) -> Result<Arc<Self>, TlsError> {
-        let watched = Watched::new([files.cert.as_path(), files.key.as_path()]);
+        let watched = WatchedFiles::new([files.cert.as_path(), files.key.as_path()]);
         let now = ArcSwap::from_pointee(read(files)?);
         Ok(Arc::new(Self { files: files.clone(), now, watched }))
     }

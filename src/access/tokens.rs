@@ -19,7 +19,7 @@ use super::{
     refusal::Refusal,
     token_keys::{self, TokenKey, TokenKeysError},
 };
-use crate::{config, watched::Watched};
+use crate::{config, watched_files::WatchedFiles};
 
 /// By how much clocks may differ.
 const LEEWAY_MS: i64 = 5_000;
@@ -32,7 +32,7 @@ const REMEMBERED: usize = 32_768;
 pub struct Tokens {
     settings: config::Tokens,
     keys: ArcSwap<Vec<TokenKey>>,
-    files: Watched,
+    files: WatchedFiles,
     verified: Mutex<Verified>,
     /// Grows with every change of the keys: what was verified before counts no more.
     generation: AtomicU64,
@@ -56,7 +56,7 @@ struct Claims {
 impl Tokens {
     /// With the keys as they are in the files now.
     pub fn open(settings: &config::Tokens) -> Result<Self, TokenKeysError> {
-        let files = Watched::new(settings.files());
+        let files = WatchedFiles::new(settings.files());
         let keys = ArcSwap::from_pointee(token_keys::read(settings)?);
         Ok(Self { settings: settings.clone(), keys, files, verified: Mutex::default(), generation: AtomicU64::new(0) })
     }

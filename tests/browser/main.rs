@@ -9,11 +9,11 @@ mod callers;
 mod console;
 mod demo;
 mod docs;
-mod doors;
 mod driver;
 #[allow(dead_code, reason = "shared with the other integration tests")]
 #[path = "../it/faults.rs"]
 mod faults;
+mod login;
 #[allow(dead_code, reason = "shared with the other integration tests")]
 #[path = "../it/server.rs"]
 mod server;

@@ -325,7 +325,8 @@ impl Worker {
                     let handled = match deliveries {
                         Ok(deliveries) if deliveries.is_empty() => return Ok(End::Bus(Ok(()))),
                         Ok(deliveries) => {
-                            let span = tracing::trace_span!(target: TRACES, "ingest", otel.kind = "consumer", events = deliveries.len() as i64);
+                            let events = deliveries.len() as i64;
+                            let span = tracing::trace_span!(target: TRACES, "ingest", otel.kind = "consumer", events);
                             self.handle(deliveries, subscription, context).instrument(span).await?
                         }
                         Err(error) => Err(error),

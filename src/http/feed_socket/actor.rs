@@ -62,6 +62,8 @@ pub struct FeedSocket {
     stale: Option<Because>,
     /// How many videos the client wants behind its tail.
     more: usize,
+    /// The client got further, and what it has at hand is to be filled up.
+    used: bool,
     /// The next feed, if it waits for company.
     planned: Option<(Instant, SpawnHandle)>,
     /// A feed is being made.
@@ -114,6 +116,7 @@ impl FeedSocket {
                 explain: false,
                 stale: None,
                 more: 0,
+                used: false,
                 planned: None,
                 making: false,
                 starved: false,

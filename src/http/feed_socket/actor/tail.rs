@@ -23,8 +23,9 @@ impl FeedSocket {
     pub(super) fn learn(&mut self, kind: Kind, event: &EventId, context: &mut Context<Self>) {
         if kind != Kind::Impression {
             self.refresh(Because { kind: Cause::Event, id: Some(event.as_str().into()) }, context);
-        } else if self.list.as_ref().is_some_and(|list| list.missing() > 0) {
-            self.plan(self.gathers(), context);
+        } else {
+            self.used = true;
+            self.plan(self.pause(), context);
         }
     }
 
@@ -40,20 +41,17 @@ impl FeedSocket {
     /// How long the next feed waits. The first is made at once; what happens soon after it is gathered. What concerns many people at the same
     /// time comes to each at another.
     pub(super) fn pause(&self) -> Duration {
-        let gathers = self.gathers();
+        let coalesce = self.parts.app.sockets.settings().coalesce_ms.millis();
+        let gathers = self.made.map_or(Duration::ZERO, |made| coalesce.saturating_sub(made.elapsed()));
         match self.stale.as_ref().map(|stale| stale.kind) {
             Some(Cause::Release | Cause::Video) => {
                 let spread = self.parts.app.sockets.settings().spread_ms.millis();
                 gathers.max(rand::rng().random_range(Duration::ZERO..=spread))
             }
             Some(Cause::Event) => gathers,
+            None if self.more == 0 => gathers,
             Some(Cause::Start | Cause::More) | None => Duration::ZERO,
         }
-    }
-
-    fn gathers(&self) -> Duration {
-        let coalesce = self.parts.app.sockets.settings().coalesce_ms.millis();
-        self.made.map_or(Duration::ZERO, |made| coalesce.saturating_sub(made.elapsed()))
     }
 
     /// Makes a feed after this time, unless one comes sooner.
@@ -95,10 +93,10 @@ impl FeedSocket {
             }
             return;
         }
-        let because = self.stale.take();
+        let (because, used) = (self.stale.take(), std::mem::take(&mut self.used));
         let wanted = match &because {
             Some(_) => list.wanted(),
-            None => std::mem::take(&mut self.more).max(list.missing()),
+            None => std::mem::take(&mut self.more).max(if used { list.missing() } else { 0 }),
         };
         if wanted == 0 {
             return;
@@ -132,7 +130,7 @@ impl FeedSocket {
             .map(move |feed, socket: &mut Self, context| {
                 socket.making = false;
                 socket.push(feed, wanted, because, acted, context);
-                if socket.stale.is_some() || socket.more > 0 {
+                if socket.stale.is_some() || socket.more > 0 || socket.used {
                     socket.plan(socket.pause(), context);
                 }
             })

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 /// Some files, and how they were when they were last read.
 #[derive(Debug)]
-pub struct Watched {
+pub struct WatchedFiles {
     files: Vec<PathBuf>,
     seen: Mutex<Vec<Stamp>>,
 }
@@ -17,7 +17,7 @@ pub struct Watched {
 /// Length and time of change; nothing where there is no file.
 type Stamp = Option<(u64, SystemTime)>;
 
-impl Watched {
+impl WatchedFiles {
     /// The files as they are now. Made before they are read, so that a change meanwhile is seen.
     pub fn new<'a>(files: impl IntoIterator<Item = &'a Path>) -> Self {
         let files: Vec<PathBuf> = files.into_iter().map(Path::to_owned).collect();
@@ -54,7 +54,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (there, missing) = (dir.path().join("there"), dir.path().join("missing"));
         std::fs::write(&there, "one").unwrap();
-        let watched = Watched::new([there.as_path(), missing.as_path()]);
+        let watched = WatchedFiles::new([there.as_path(), missing.as_path()]);
         let read = || std::fs::read_to_string(&there);
         assert_eq!(watched.again(read).unwrap(), None);
         std::fs::write(&there, "three").unwrap();
