@@ -341,7 +341,9 @@ async fn a_memory_alarm_refuses_publishers_and_lets_consumers_go_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_broker_loses_nothing_that_was_confirmed() {
     let private = Private::up(&[Engine::Rabbitmq]);
-    let own = Own::on(private.engines());
+    let mut own = Own::on(private.engines());
+    // Room for all of them: what is refused is refused because the broker is away.
+    own.0.max_depth = Whole::new(50_000);
     declare(&own.0).await.unwrap();
     // RabbitMQ 3.10 forgets a quorum queue that was made just before it is killed: its list of them reaches the disk late.
     private.stop(Engine::Rabbitmq);
