@@ -1,6 +1,7 @@
 //! The feature store of several nodes: ScyllaDB, or another server that speaks CQL.
 
 mod access;
+mod batches;
 mod behind;
 mod clock;
 mod cluster;
@@ -22,6 +23,7 @@ mod releases;
 mod scans;
 mod statements;
 mod tls;
+mod together;
 mod writer;
 
 use std::{
@@ -52,8 +54,10 @@ pub use self::{
     releases::ReleaseRow,
 };
 use self::{
+    batches::{CONCURRENCY, Job, run},
     clock::Clock,
-    fan_out::{CONCURRENCY, Job, Kept, run},
+    fan_out::Kept,
+    ids::WrittenIds,
     journal::Journals,
     link::Link,
     noted::Noted,
@@ -83,6 +87,7 @@ struct Shared {
     clock: Clock,
     kept: Kept,
     noted: Mutex<Noted>,
+    ids: WrittenIds,
     unknown: Mutex<HashSet<[u8; 16]>>,
     #[cfg(test)]
     fault: Mutex<Option<Fault>>,
@@ -112,10 +117,12 @@ impl ScyllaStore {
                 rejected_s: days(config.quarantine_days.get()),
             },
             noted: Mutex::default(),
+            ids: WrittenIds::default(),
             unknown: Mutex::default(),
             #[cfg(test)]
             fault: Mutex::default(),
         });
+        shared.ids.begin(&shared.link).await?;
         let (writer, waiting) = mpsc::channel(QUEUE);
         let (watched, writing) = (shared.clone(), Writer::new(shared.clone()));
         let tasks = vec![
@@ -195,7 +202,7 @@ impl Shared {
 
     async fn known_events(&self, ids: &[EventId]) -> Result<Vec<bool>, StoreError> {
         let hashed: Vec<_> = ids.iter().map(rows::hashed_id).collect();
-        let known = ids::known_ids(&self.link, &hashed).await?;
+        let known = self.ids.known(&self.link, &hashed).await?;
         let mut unknown = self.unknown.lock();
         if unknown.len() + ids.len() > UNKNOWN {
             unknown.clear();

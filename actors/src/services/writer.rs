@@ -31,12 +31,16 @@ use crate::{
 /// How often a writer that waits looks whether the store is back.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// After a batch the writer rests as long as that took, but no longer than this: a store that takes its time for each does better
+/// with fewer and larger ones.
+const LONGEST_REST: Duration = Duration::from_millis(200);
+
 /// How the writer works.
 #[derive(Debug, Clone, Copy)]
 pub struct WriterSettings {
     /// The most events, snapshots and changes of creators of one write, but for a single larger change; the tallies that they change come on top.
     pub max_batch: usize,
-    /// How long a row may wait for others.
+    /// How long a row may wait for others, while the writer is idle.
     pub linger: Duration,
     /// The most rows that may wait; who hands over more has to wait.
     pub queue: usize,
@@ -130,9 +134,10 @@ impl FeatureWriter {
             trouble: Trouble::default(),
         }));
         let (jobs, impressions, writer) = (handle.clone(), handle.clone(), handle.clone());
-        let spec = ServiceSpec::new("feature_writer", move || Writer(writer.0.clone()))
-            .queue("changes", Arc::new(move || jobs.queue()))
-            .queue("impressions", Arc::new(move || impressions.impression_queue()));
+        let spec =
+            ServiceSpec::new("feature_writer", move || Writer { shared: writer.0.clone(), rested: Instant::now() })
+                .queue("changes", Arc::new(move || jobs.queue()))
+                .queue("impressions", Arc::new(move || impressions.impression_queue()));
         (handle, spec)
     }
 
@@ -228,7 +233,11 @@ fn rows(batch: &Batch) -> usize {
     batch.activity.len() + batch.snapshots.len() + batch.creators.len()
 }
 
-struct Writer(Arc<Shared>);
+struct Writer {
+    shared: Arc<Shared>,
+    /// From when on it writes again, unless a batch is full or somebody waits.
+    rested: Instant,
+}
 
 #[async_trait]
 impl Service for Writer {
@@ -239,26 +248,29 @@ impl Service for Writer {
             let impressions = batch.impressions.len();
             let started = Instant::now();
             let written = (batch.activity.len() + batch.snapshots.len() + impressions) as u64;
-            if !batch.is_empty() && !self.write(batch, &context).await {
+            let is_written = batch.is_empty() || self.write(batch, &context).await;
+            let took = started.elapsed();
+            self.rested = Instant::now() + took.min(LONGEST_REST);
+            if !is_written {
                 // It is the other node's now, and comes to it from the bus. Impressions stay, they are nobody's.
-                let mut jobs = self.0.jobs.lock();
+                let mut jobs = self.shared.jobs.lock();
                 jobs.clear();
-                self.0.fenced.send_replace(true);
+                self.shared.fenced.send_replace(true);
                 continue;
             }
             // Only now do the changes leave the queue: had the write panicked, the next incarnation would find them here.
-            self.0.impressions.lock().drain(..impressions);
-            let done: Vec<Job> = self.0.jobs.lock().drain(..jobs).collect();
+            self.shared.impressions.lock().drain(..impressions);
+            let done: Vec<Job> = self.shared.jobs.lock().drain(..jobs).collect();
             for job in done {
                 if let Some(ticket) = job.ticket {
-                    self.0.tickets.complete(ticket);
+                    self.shared.tickets.complete(ticket);
                 }
                 drop(job.room);
                 let _not_awaited = job.done.send(());
             }
-            context.probe.handled(written, started.elapsed());
+            context.probe.handled(written, took);
         }
-        self.0.room.close();
+        self.shared.room.close();
         Ok(())
     }
 }
@@ -275,7 +287,7 @@ impl Writer {
                 return false;
             }
             tokio::select! {
-                () = self.0.arrived.notified() => {}
+                () = self.shared.arrived.notified() => {}
                 () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
                 () = context.stop.requested() => {}
             }
@@ -284,27 +296,28 @@ impl Writer {
 
     /// When the next batch is to be written, if anything waits.
     fn due(&self) -> Option<Instant> {
-        let jobs = self.0.jobs.lock();
-        let (now, linger, max) = (Instant::now(), self.0.settings.linger, self.0.settings.max_batch);
+        let jobs = self.shared.jobs.lock();
+        let (now, linger, max) = (Instant::now(), self.shared.settings.linger, self.shared.settings.max_batch);
         let (waiting, oldest) = {
-            let impressions = self.0.impressions.lock();
+            let impressions = self.shared.impressions.lock();
             (impressions.len(), impressions.front().map(|(at, _)| *at + linger))
         };
         let full = waiting >= max || jobs.iter().map(|job| rows(&job.batch)).sum::<usize>() >= max;
         if full || jobs.iter().any(|job| job.urgent) {
             return Some(now);
         }
-        jobs.front().map(|job| job.at + linger).into_iter().chain(oldest).min()
+        let due = jobs.front().map(|job| job.at + linger).into_iter().chain(oldest).min();
+        due.map(|due| due.max(self.rested))
     }
 
     /// The next batch, and how many jobs it holds; they stay queued.
     fn peek(&self) -> (Batch, usize) {
-        let max = self.0.settings.max_batch;
+        let max = self.shared.settings.max_batch;
         let mut batch = Batch::default();
         let mut tallies = HashMap::new();
         let mut snapshots = HashMap::new();
         let (mut taken, mut size) = (0, 0);
-        let jobs = self.0.jobs.lock();
+        let jobs = self.shared.jobs.lock();
         for job in jobs.iter() {
             if taken > 0 && size + rows(&job.batch) > max {
                 break;
@@ -323,41 +336,41 @@ impl Writer {
             snapshots.into_iter().map(|(user, (seq, bytes))| (user.clone(), seq, bytes.clone())).collect();
         drop(jobs);
         batch.impressions =
-            self.0.impressions.lock().iter().take(max).map(|(_, impression)| impression.clone()).collect();
+            self.shared.impressions.lock().iter().take(max).map(|(_, impression)| impression.clone()).collect();
         (batch, taken)
     }
 
     /// Waits so long, or until a store that was away is back.
     async fn pause(&self, pause: Duration) {
-        let (away, until) = (self.0.store.trouble().is_some(), Instant::now() + pause);
-        while Instant::now() < until && (!away || self.0.store.trouble().is_some()) {
+        let (away, until) = (self.shared.store.trouble().is_some(), Instant::now() + pause);
+        while Instant::now() < until && (!away || self.shared.store.trouble().is_some()) {
             tokio::time::sleep_until(until.min(Instant::now() + LOOK_EVERY)).await;
         }
     }
 
     /// Writes until the store takes it. `false`: another node took over, and nothing is written.
     async fn write(&self, batch: Batch, context: &Context) -> bool {
-        let mut backoff = Backoff::new(self.0.settings.first_backoff, self.0.settings.max_backoff);
+        let mut backoff = Backoff::new(self.shared.settings.first_backoff, self.shared.settings.max_backoff);
         loop {
-            match self.0.store.write(batch.clone()).await {
+            match self.shared.store.write(batch.clone()).await {
                 Ok(()) => {
-                    self.0.trouble.end();
-                    if let Some(failed) = self.0.complaint.works() {
+                    self.shared.trouble.end();
+                    if let Some(failed) = self.shared.complaint.works() {
                         tracing::info!(failed, "the feature store takes writes again");
                     }
                     return true;
                 }
                 Err(error @ StoreError::Fenced(_)) => {
-                    self.0.trouble.end();
+                    self.shared.trouble.end();
                     context.probe.note_error(error);
                     return false;
                 }
                 Err(error) => {
-                    if let Some(left_out) = self.0.complaint.failed() {
+                    if let Some(left_out) = self.shared.complaint.failed() {
                         tracing::warn!(%error, left_out, "a write to the feature store failed; trying again");
                     }
                     context.probe.note_error(&error);
-                    self.0.trouble.begin(format!("it takes no writes: {}", error.reason()));
+                    self.shared.trouble.begin(format!("it takes no writes: {}", error.reason()));
                 }
             }
             // While stopping, too: who asked for the stop has a deadline and kills.

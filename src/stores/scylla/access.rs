@@ -12,7 +12,7 @@ use foryou_schemas::Timestamp;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use scylla::{DeserializeRow, value::CqlTimestamp};
 
-use super::{ScyllaStore, columns::time, fan_out::CONCURRENCY, people::one};
+use super::{ScyllaStore, batches::CONCURRENCY, columns::time, people::one};
 
 const DAY_MS: i64 = 86_400_000;
 

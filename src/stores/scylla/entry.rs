@@ -13,8 +13,6 @@ use super::super::rows;
 const VERSION: u8 = 3;
 /// The version without creators: written where there are none, so that nodes of before can read most of it.
 const WITHOUT_CREATORS: u8 = 2;
-/// Over how many partitions the ids of events are spread.
-pub const ID_SHARDS: i32 = 64;
 /// Over how many partitions the statistics of an owner are spread.
 pub const TALLY_SHARDS: i32 = 64;
 
@@ -107,11 +105,6 @@ impl Served {
 /// The partition of a tally.
 pub fn tally_shard(key: &[u8]) -> i32 {
     (crc32fast::hash(key) % TALLY_SHARDS as u32) as i32
-}
-
-/// The partition of an event's hashed id.
-pub fn id_shard(id: &[u8; 16]) -> i32 {
-    i32::from(id[0]) % ID_SHARDS
 }
 
 impl Entry {

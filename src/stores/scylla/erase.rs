@@ -7,9 +7,9 @@ use foryou_schemas::UserId;
 
 use super::{
     Shared,
+    batches::{Job, run},
     clock::day,
     errors::DriverError,
-    fan_out::{Job, run},
     people::{presence, snapshot},
 };
 

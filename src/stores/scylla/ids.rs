@@ -1,46 +1,98 @@
 //! Which events were written before.
 
-use std::{collections::HashSet, future::ready};
+use std::{
+    collections::HashSet,
+    future::ready,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use foryou_actors::ports::store::StoreError;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use scylla::response::query_result::QueryResult;
 
 use super::{
-    entry::{ID_SHARDS, id_shard},
+    batches::CONCURRENCY,
     errors::DriverError,
-    fan_out::CONCURRENCY,
     link::{Connected, Link},
+    together::Together,
 };
 
 /// Ids that one request asks for; ScyllaDB takes a hundred.
 const ASKED: usize = 100;
+/// Over how many partitions the earlier table spreads them.
+const EARLIER_SHARDS: i32 = 64;
 
-/// Those of these hashed ids that were written before.
-pub async fn known_ids(link: &Link, ids: &[[u8; 16]]) -> Result<HashSet<[u8; 16]>, StoreError> {
-    if ids.is_empty() {
-        return Ok(HashSet::new());
-    }
-    let to = &*link.get()?;
-    let mut shards: [Vec<&[u8]>; ID_SHARDS as usize] = std::array::from_fn(|_| Vec::new());
-    for id in ids {
-        shards[id_shard(id) as usize].push(id);
-    }
-    let mut asked = Vec::new();
-    for (shard, ids) in (0i32..).zip(&shards) {
-        asked.extend(ids.chunks(ASKED).map(|ids| ask(to, shard, ids).boxed()));
-    }
-    let mut known = HashSet::new();
-    let all = stream::iter(asked).buffer_unordered(CONCURRENCY).try_for_each(|ids| {
-        known.extend(ids);
-        ready(Ok(()))
-    });
-    all.await.map_err(|error| link.failed(error))?;
-    Ok(known)
+/// Looks that are on their way at a time.
+const LOOKS: usize = 2;
+
+/// A hashed id.
+type Id = [u8; 16];
+
+/// The ids of events that were written.
+pub struct WrittenIds {
+    /// The table of before migration 7 held some when this process began: it is asked as well.
+    earlier: AtomicBool,
+    together: Together<Id, StoreError>,
 }
 
-async fn ask(to: &Connected, shard: i32, ids: &[&[u8]]) -> Result<Vec<[u8; 16]>, DriverError> {
-    let rows = to.session.execute_unpaged(&to.on.known_ids, (shard, ids)).await?;
-    let rows = rows.into_rows_result().map_err(DriverError::answer)?;
+impl Default for WrittenIds {
+    fn default() -> Self {
+        Self { earlier: AtomicBool::new(false), together: Together::new(LOOKS) }
+    }
+}
+
+impl WrittenIds {
+    /// Looks whether there is anything from before migration 7.
+    pub async fn begin(&self, link: &Link) -> Result<(), StoreError> {
+        let to = &*link.get()?;
+        let rows = to.session.execute_unpaged(&to.on.any_earlier_id, ()).await.map_err(|error| link.failed(error))?;
+        let rows = rows.into_rows_result().map_err(DriverError::answer)?;
+        self.earlier.store(rows.rows_num() > 0, Relaxed);
+        Ok(())
+    }
+
+    /// Those of these ids that were written before.
+    pub async fn known(&self, link: &Link, ids: &[Id]) -> Result<HashSet<Id>, StoreError> {
+        match ids {
+            [] => Ok(HashSet::new()),
+            ids => self.together.ask(ids, |ids| self.look(link, ids)).await,
+        }
+    }
+
+    async fn look(&self, link: &Link, ids: Vec<Id>) -> Result<HashSet<Id>, StoreError> {
+        let to = &*link.get()?;
+        let mut asked: Vec<_> = ids.chunks(ASKED).map(|ids| ask(to, ids).boxed()).collect();
+        if self.earlier.load(Relaxed) {
+            asked.extend(ids.iter().map(|id| ask_earlier(to, id).boxed()));
+        }
+        let mut known = HashSet::new();
+        let all = stream::iter(asked).buffer_unordered(CONCURRENCY).try_for_each(|ids| {
+            known.extend(ids);
+            ready(Ok(()))
+        });
+        all.await.map_err(|error| link.failed(error))?;
+        Ok(known)
+    }
+}
+
+async fn ask(to: &Connected, ids: &[Id]) -> Result<Vec<Id>, DriverError> {
+    let answer = match ids {
+        // By itself it is asked of a node that would have it.
+        [id] => to.session.execute_unpaged(&to.on.known_id, (&id[..],)).await?,
+        ids => {
+            to.session.execute_unpaged(&to.on.known_ids, (ids.iter().map(|id| &id[..]).collect::<Vec<_>>(),)).await?
+        }
+    };
+    read(answer)
+}
+
+async fn ask_earlier(to: &Connected, id: &Id) -> Result<Vec<Id>, DriverError> {
+    let shard = i32::from(id[0]) % EARLIER_SHARDS;
+    read(to.session.execute_unpaged(&to.on.known_earlier_id, (shard, &id[..])).await?)
+}
+
+fn read(answer: QueryResult) -> Result<Vec<Id>, DriverError> {
+    let rows = answer.into_rows_result().map_err(DriverError::answer)?;
     let mut known = Vec::with_capacity(rows.rows_num());
     for row in rows.rows::<(&[u8],)>().map_err(DriverError::answer)? {
         let (id,) = row.map_err(DriverError::answer)?;

@@ -41,6 +41,15 @@ pub struct Ownership {
     committed: i64,
     /// The order number up to which the owner's tallies count, where there are any.
     pub order: Option<i64>,
+    /// Number of the latest batch that may have taken more than one row of the journal.
+    long: Option<i64>,
+}
+
+impl Ownership {
+    /// Whether the slot of the next batch may hold rows of an earlier, longer one.
+    fn is_slot_long(&self) -> bool {
+        self.long.is_some_and(|long| self.committed + 1 - long <= SLOTS)
+    }
 }
 
 #[derive(scylla::DeserializeRow)]
@@ -75,7 +84,7 @@ impl Journals<'_> {
         let Some(row) = self.row(to, owner).await? else {
             let applied =
                 self.is_applied(to.session.execute_unpaged(&to.on.new_owner, (owner, self.clock.next()))).await?;
-            return Ok(applied.then_some(Ownership { epoch: 1, committed: 0, order: None }));
+            return Ok(applied.then_some(Ownership { epoch: 1, committed: 0, order: None, long: None }));
         };
         self.clock.saw(row.at);
         let epoch = row.epoch + 1;
@@ -89,7 +98,7 @@ impl Journals<'_> {
             let dropped = to.session.execute_unpaged(&to.on.drop_journal, (owner, row.journal_epoch)).await;
             dropped.map_err(|error| self.link.failed(error))?;
         }
-        Ok(Some(Ownership { epoch, committed: 0, order: row.last_order }))
+        Ok(Some(Ownership { epoch, committed: 0, order: row.last_order, long: None }))
     }
 
     /// Goes on as the writer of an owner after something failed: completes what may be half done. Fails where another took over.
@@ -98,7 +107,9 @@ impl Journals<'_> {
         match self.row(to, owner).await? {
             Some(row) if row.epoch == before.epoch => {
                 self.redo(to, owner, &row).await?;
-                Ok(Ownership { committed: row.committed, order: row.last_order, ..before })
+                // What broke off may have been a long one.
+                let long = Some(row.committed + 1);
+                Ok(Ownership { committed: row.committed, order: row.last_order, long, ..before })
             }
             _ => Err(fenced(owner)),
         }
@@ -150,15 +161,19 @@ impl Journals<'_> {
     }
 
     /// Writes a batch to the journal; it does not count yet.
-    pub async fn put(&self, owner: &str, ownership: Ownership, entry: &Entry) -> Result<(), StoreError> {
+    pub async fn put(&self, owner: &str, before: Ownership, entry: &Entry) -> Result<Ownership, StoreError> {
         let to = &*self.link.get()?;
         let bytes = entry.encode()?;
-        let slot = ((ownership.committed + 1) % SLOTS) as i32;
-        let parts = bytes.chunks(PART_BYTES).chain([&[][..]]).zip(0i32..).map(|(part, n)| {
-            to.session.execute_unpaged(&to.on.put_journal, (owner, ownership.epoch, slot, n, part, entry.at))
+        let number = before.committed + 1;
+        let slot = (number % SLOTS) as i32;
+        let is_long = bytes.len() > PART_BYTES;
+        // An empty part ends it where others may follow; most batches are one row in a slot that never had more.
+        let end: Option<&[u8]> = (is_long || before.is_slot_long()).then_some(&[]);
+        let parts = bytes.chunks(PART_BYTES).chain(end).zip(0i32..).map(|(part, n)| {
+            to.session.execute_unpaged(&to.on.put_journal, (owner, before.epoch, slot, n, part, entry.at))
         });
         try_join_all(parts).await.map_err(|error| self.link.failed(error))?;
-        Ok(())
+        Ok(Ownership { long: if is_long { Some(number) } else { before.long }, ..before })
     }
 
     /// Commits the batch that was put: when this returns, its rows will be in their tables, whatever happens to this process.

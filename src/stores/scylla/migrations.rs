@@ -29,6 +29,11 @@ pub(super) const MIGRATIONS: &[Migration] = &[
     Migration { number: 4, name: "0004_quarantine.cql", text: include_str!("../../../migrations/0004_quarantine.cql") },
     Migration { number: 5, name: "0005_creators.cql", text: include_str!("../../../migrations/0005_creators.cql") },
     Migration { number: 6, name: "0006_releases.cql", text: include_str!("../../../migrations/0006_releases.cql") },
+    Migration {
+        number: 7,
+        name: "0007_written_events.cql",
+        text: include_str!("../../../migrations/0007_written_events.cql"),
+    },
 ];
 
 /// How long a process that migrates is believed to live without a sign.

@@ -64,8 +64,11 @@ statements! {
     put_feed: Plain "INSERT INTO impressions (user, day, at, feed, record) VALUES (?, ?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?",
     erase_feeds: Plain "DELETE FROM impressions USING TIMESTAMP ? WHERE user = ? AND day = ?",
 
-    known_ids: Plain "SELECT id FROM event_ids WHERE shard = ? AND id IN ?",
-    put_id: Plain "INSERT INTO event_ids (shard, id) VALUES (?, ?) USING TIMESTAMP ? AND TTL ?",
+    known_id: Plain "SELECT id FROM written_events WHERE id = ?",
+    known_ids: Plain "SELECT id FROM written_events WHERE id IN ?",
+    put_id: Plain "INSERT INTO written_events (id) VALUES (?) USING TIMESTAMP ? AND TTL ?",
+    any_earlier_id: Plain "SELECT id FROM event_ids LIMIT 1",
+    known_earlier_id: Plain "SELECT id FROM event_ids WHERE shard = ? AND id = ?",
 
     videos: Plain "SELECT id, creator, category, duration_ms, published_at, tags, title, language, country, age_rating, status
         FROM videos",

@@ -21,7 +21,6 @@ use super::{
     entry::{Acted, Blob, Counted, Entry, Served, Snapshot, Stood},
     erase,
     fan_out::{fan_out, tallies},
-    ids::known_ids,
     journal::Ownership,
 };
 use crate::stores::rows;
@@ -181,7 +180,7 @@ impl Writer {
         let (shared, owner) = (&*self.shared, &*self.shared.owner);
         let mut ownership = ownership;
         if entry.is_journaled() || order != ownership.order {
-            shared.journals().put(owner, ownership, entry).await?;
+            ownership = shared.journals().put(owner, ownership, entry).await?;
             #[cfg(test)]
             shared.fault(super::Fault::Put)?;
             ownership = shared.journals().commit(owner, ownership, entry.at, order).await?;
@@ -235,7 +234,7 @@ impl Writer {
             let mut unknown = self.shared.unknown.lock();
             activity.iter().map(|row| row.id).filter(|id| !unknown.remove(id)).collect()
         };
-        let mut met: HashSet<[u8; 16]> = known_ids(&self.shared.link, &unsure).await?;
+        let mut met: HashSet<[u8; 16]> = self.shared.ids.known(&self.shared.link, &unsure).await?;
         activity.retain(|row| met.insert(row.id));
         Ok(())
     }

@@ -255,6 +255,42 @@ async fn a_large_batch_leaves_nothing_in_the_journal_of_a_small_one() {
 }
 
 #[tokio::test]
+async fn a_slot_of_the_journal_that_held_a_large_batch_takes_small_ones() {
+    let keyspace = fresh();
+    migrate(&keyspace.0).await.unwrap();
+    let (a, b, ann) = (keyspace.open_as("a").await, keyspace.open_as("b").await, user("ann"));
+    a.write(batch(&ann, 1..=3_000)).await.unwrap();
+    let (mut last, slots) = (3_000, KEPT as u64 + 1);
+    // Twice around: the slot's first small batch, and its second.
+    for _ in 0..2 * slots - 1 {
+        last += 1;
+        a.write(batch(&ann, last..=last)).await.unwrap();
+    }
+    break_off(&a, Fault::Committed);
+    a.write(batch(&ann, last + 1..=last + 1)).await.unwrap_err();
+    b.take_over("a").await.unwrap();
+    assert_whole(&b, &a, &ann, last + 1).await;
+}
+
+#[tokio::test]
+async fn what_the_table_of_before_knows_was_written() {
+    let keyspace = fresh();
+    migrate(&keyspace.0).await.unwrap();
+    let (ann, ids) = (user("ann"), [1, 2].map(|seq| event(&user("ann"), seq).id));
+    let a = keyspace.open_as("a").await;
+    assert_eq!(a.known_events(&ids).await.unwrap(), [false, false]);
+    let id = rows::hashed_id(&ids[0]);
+    let put = "INSERT INTO event_ids (shard, id) VALUES (?, ?)";
+    let to = a.shared.link.get().unwrap();
+    to.session.query_unpaged(put, (i32::from(id[0]) % 64, &id[..])).await.unwrap();
+    let b = keyspace.open_as("b").await;
+    assert_eq!(b.known_events(&ids).await.unwrap(), [true, false]);
+    b.write(batch(&ann, 1..=2)).await.unwrap();
+    assert_eq!(b.history(&ann, 9).await.unwrap().len(), 1, "the first one was there");
+    assert_eq!(b.known_events(&ids).await.unwrap(), [true, true]);
+}
+
+#[tokio::test]
 async fn an_erased_person_does_not_come_back_with_an_interrupted_batch() {
     let keyspace = fresh();
     migrate(&keyspace.0).await.unwrap();
