@@ -23,7 +23,6 @@ mod releases;
 mod scans;
 mod statements;
 mod tls;
-mod together;
 mod writer;
 
 use std::{

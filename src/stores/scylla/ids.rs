@@ -14,7 +14,6 @@ use super::{
     batches::CONCURRENCY,
     errors::DriverError,
     link::{Connected, Link},
-    together::Together,
 };
 
 /// Ids that one request asks for; ScyllaDB takes a hundred.
@@ -22,23 +21,14 @@ const ASKED: usize = 100;
 /// Over how many partitions the earlier table spreads them.
 const EARLIER_SHARDS: i32 = 64;
 
-/// Looks that are on their way at a time.
-const LOOKS: usize = 2;
-
 /// A hashed id.
 type Id = [u8; 16];
 
 /// The ids of events that were written.
+#[derive(Default)]
 pub struct WrittenIds {
     /// The table of before migration 7 held some when this process began: it is asked as well.
     earlier: AtomicBool,
-    together: Together<Id, StoreError>,
-}
-
-impl Default for WrittenIds {
-    fn default() -> Self {
-        Self { earlier: AtomicBool::new(false), together: Together::new(LOOKS) }
-    }
 }
 
 impl WrittenIds {
@@ -53,13 +43,9 @@ impl WrittenIds {
 
     /// Those of these ids that were written before.
     pub async fn known(&self, link: &Link, ids: &[Id]) -> Result<HashSet<Id>, StoreError> {
-        match ids {
-            [] => Ok(HashSet::new()),
-            ids => self.together.ask(ids, |ids| self.look(link, ids)).await,
+        if ids.is_empty() {
+            return Ok(HashSet::new());
         }
-    }
-
-    async fn look(&self, link: &Link, ids: Vec<Id>) -> Result<HashSet<Id>, StoreError> {
         let to = &*link.get()?;
         let mut asked: Vec<_> = ids.chunks(ASKED).map(|ids| ask(to, ids).boxed()).collect();
         if self.earlier.load(Relaxed) {
