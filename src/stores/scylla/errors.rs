@@ -3,8 +3,8 @@
 use foryou_actors::ports::store::StoreError;
 use scylla::errors::{
     BrokenConnectionError, BrokenConnectionErrorKind, ConnectionError, ConnectionPoolError,
-    ConnectionSetupRequestErrorKind, DbError, ExecutionError, MetadataError, NewSessionError, NextPageError,
-    NextRowError, PagerExecutionError, PrepareError, RequestAttemptError, RequestError,
+    ConnectionSetupRequestErrorKind, DbError, ExecutionError, FrameHeaderParseError, MetadataError, NewSessionError,
+    NextPageError, NextRowError, PagerExecutionError, PrepareError, RequestAttemptError, RequestError,
 };
 
 /// An error of the driver, as text: the driver's own types are large.
@@ -153,9 +153,11 @@ fn connection(error: &ConnectionError) -> String {
 fn broken(error: &BrokenConnectionError) -> String {
     match error.downcast_ref() {
         Some(BrokenConnectionErrorKind::KeepaliveTimeout(_)) => "no answer to a keepalive: is the node frozen?".into(),
-        Some(BrokenConnectionErrorKind::FrameHeaderParseError(_)) => {
-            "what answers there does not speak CQL; see store.scylla.nodes".into()
-        }
+        Some(BrokenConnectionErrorKind::FrameHeaderParseError(
+            FrameHeaderParseError::FrameFromClient
+            | FrameHeaderParseError::VersionNotSupported(_)
+            | FrameHeaderParseError::UnknownResponseOpcode(_),
+        )) => "what answers there does not speak CQL; see store.scylla.nodes".into(),
         _ => format!("the connection broke: {error}"),
     }
 }
