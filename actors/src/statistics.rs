@@ -244,7 +244,13 @@ impl Statistics {
     /// The tally of an entity; a fresh one when nothing happened to it yet.
     #[inline]
     pub fn tally(&self, entity: Entity) -> Tally {
-        let found = match entity {
+        self.find(entity).copied().unwrap_or_default()
+    }
+
+    /// The tally of an entity where it stands, if anything happened to it or to a later one.
+    #[inline]
+    pub fn find(&self, entity: Entity) -> Option<&Tally> {
+        match entity {
             Entity::All => Some(&self.all),
             Entity::Video(n) => self.videos.get(n as usize),
             Entity::Creator(n) => self.creators.get(n as usize),
@@ -253,8 +259,7 @@ impl Statistics {
             Entity::Country(c, n) => self.countries.get(&c).and_then(|country| country.tally(n)),
             Entity::Band(n) => self.bands.get(n as usize),
             Entity::SurfaceBand(s, n) => self.surface_bands.get(surface_band(s, n)),
-        };
-        found.copied().unwrap_or_default()
+        }
     }
 
     /// Sets a tally as read from the store.

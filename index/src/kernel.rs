@@ -78,9 +78,9 @@ fn row(rows: &[Line], width: usize, i: usize) -> &[Line] {
     &rows[i * width..(i + 1) * width]
 }
 
-/// Asks the processor to fetch what is read soon.
+/// Asks the processor to fetch what is read soon, so that it need not be waited for then.
 #[inline(always)]
-pub(crate) fn prefetch<T>(soon: &[T]) {
+pub fn prefetch<T>(soon: &[T]) {
     #[cfg(target_arch = "x86_64")]
     for at in (0..size_of_val(soon)).step_by(64) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};

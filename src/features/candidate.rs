@@ -5,7 +5,10 @@ use foryou_actors::{
     statistics::{Decayed, Rates, Sums},
 };
 
-use super::{person::Person, vector::Direction};
+use super::{
+    person::Person,
+    vector::{Direction, Mean},
+};
 
 pub(super) struct Candidate<'a> {
     pub entry: &'a Entry,
@@ -18,7 +21,7 @@ pub(super) struct Candidate<'a> {
     pub surface_band: &'a Sums,
     /// Two-tower score without the recency prior.
     pub score: Option<f32>,
-    pub direction: Option<Direction>,
+    pub direction: Option<Direction<'a>>,
 }
 
 /// Sums over the person's slow exposures, seen from one candidate.
@@ -61,9 +64,15 @@ impl Candidate<'_> {
         crosses
     }
 
-    /// Cosine to a direction; NaN where either is unknown.
-    pub fn cosine(&self, to: Option<&Direction>) -> f32 {
-        self.direction.as_ref().zip(to).map_or(f32::NAN, |(a, b)| a.dot(b))
+    /// Mean cosine to some directions; NaN where there are none or the video has none.
+    pub fn mean_cosine(&self, to: &Mean) -> f32 {
+        self.direction.map_or(f32::NAN, |direction| to.cosine(&direction))
+    }
+
+    /// The largest cosine to one of some directions; NaN as above.
+    pub fn largest_cosine(&self, to: &[Direction<'_>]) -> f32 {
+        let cosines = self.direction.iter().flat_map(|direction| to.iter().map(|to| to.cosine(direction)));
+        cosines.fold(f32::NAN, f32::max)
     }
 }
 

@@ -1,12 +1,15 @@
 //! What is prepared once per request, and the row of one candidate.
 
+use std::slice;
+
 use foryou_actors::{
     catalogue::{Catalogue, VideoIndex},
     sessions::state::{Action, Outcomes, Past, SessionState},
     statistics::{BANDS, Entity, MAX_WATCH_RATIO, Rates, Statistics, Sums, band},
 };
+use foryou_index::kernel::prefetch;
 
-use super::{candidate::Candidate, registry::REGISTRY, taste::Taste, vector::unit};
+use super::{candidate::Candidate, registry::REGISTRY, taste::Taste, vector::Direction};
 
 /// What a person did later than this before the request does not enter the *slow* features.
 ///
@@ -69,7 +72,7 @@ pub struct Person<'a> {
     /// `Σ weight` and `Σ weight × surplus` over the slow exposures.
     pub(super) recent: (f32, f32),
     /// Directions of what was enjoyed and skipped: live.
-    pub(super) taste: Taste,
+    pub(super) taste: Taste<'a>,
     /// What came of the last few exposures: live.
     pub(super) lately: Lately,
 }
@@ -112,6 +115,16 @@ impl<'a> Person<'a> {
         }
     }
 
+    /// Has the processor fetch what [`row`](Self::row) reads of a video: it lies all over memory, and waiting for it takes longer than
+    /// computing.
+    pub fn prefetch(&self, video: VideoIndex) {
+        let Some(entry) = self.inputs.catalogue.entry(video) else { return };
+        for entity in [Entity::Video(video), Entity::Creator(entry.creator)] {
+            self.inputs.statistics.find(entity).into_iter().for_each(|tally| prefetch(slice::from_ref(tally)));
+        }
+        self.inputs.vectors.vector(video).into_iter().for_each(prefetch);
+    }
+
     /// Appends the candidate's row (`REGISTRY.len()` values, NaN for unknown) to `out`. Returns whether the video is known.
     pub fn row(&self, video: VideoIndex, out: &mut Vec<f32>) -> bool {
         let Some(entry) = self.inputs.catalogue.entry(video) else { return false };
@@ -128,7 +141,7 @@ impl<'a> Person<'a> {
             category: statistics.longest(Entity::Category(entry.category), self.now_s),
             surface_band: &self.surface_bands[n],
             score: self.inputs.user_vector.zip(vector).map(|(user, item)| super::vector::dot(user, item)),
-            direction: vector.map(unit),
+            direction: vector.map(Direction::of),
         };
         let crosses = candidate.crosses(self);
         out.extend(REGISTRY.iter().map(|feature| {

@@ -140,12 +140,12 @@ pub const REGISTRY: &[Feature] = features! {
         = |p, _, x| (x.creator.surplus - x.creator.shown * p.bias()) / (x.creator.shown + 3.0);
 
     Cross retrieval_score [-1e3, 1e3]: "two-tower score without the recency prior" = |_, c, _| c.score.unwrap_or(f32::NAN);
-    Cross enjoyed_cosine [-1.0, 1.0]: "mean cosine to the videos of the last long views" = |p, c, _| c.cosine(p.taste.enjoyed.as_ref());
-    Cross passed_cosine [-1.0, 1.0]: "mean cosine to the last videos that were no long view" = |p, c, _| c.cosine(p.taste.passed.as_ref());
+    Cross enjoyed_cosine [-1.0, 1.0]: "mean cosine to the videos of the last long views" = |p, c, _| c.mean_cosine(&p.taste.enjoyed);
+    Cross passed_cosine [-1.0, 1.0]: "mean cosine to the last videos that were no long view" = |p, c, _| c.mean_cosine(&p.taste.passed);
     Cross taste_cosine [-2.0, 2.0]: "recency-weighted mean cosine to long views less that to others"
-        = |p, c, _| c.cosine(p.taste.enjoyed_lately.as_ref()) - c.cosine(p.taste.passed_lately.as_ref());
+        = |p, c, _| c.mean_cosine(&p.taste.enjoyed_lately) - c.mean_cosine(&p.taste.passed_lately);
     Cross liked_cosine [-1.0, 1.0]: "largest cosine to one of the last liked videos"
-        = |p, c, _| p.taste.liked.iter().map(|liked| c.cosine(Some(liked))).fold(f32::NAN, f32::max);
+        = |p, c, _| c.largest_cosine(&p.taste.liked);
 
     User minutes_since_last [0.0, 20.0] live: "natural logarithm of 1 + minutes since the last action"
         = |p, _, _| match p.inputs.session.last_at_s {

@@ -3,6 +3,9 @@
 use super::{candidate::Candidate, request::Request};
 use crate::features::{Inputs, Person, REGISTRY};
 
+/// How many candidates ahead memory is asked for what they need.
+const AHEAD: usize = 4;
+
 /// The feature matrix of a feed.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct FeatureRows {
@@ -36,7 +39,10 @@ pub fn apply(request: &Request, candidates: &mut [Candidate]) -> FeatureRows {
     });
     let mut values = Vec::with_capacity(candidates.len() * REGISTRY.len());
     let mut rows = 0;
-    for candidate in candidates {
+    candidates.iter().take(AHEAD).for_each(|candidate| person.prefetch(candidate.video));
+    for n in 0..candidates.len() {
+        candidates.get(n + AHEAD).into_iter().for_each(|soon| person.prefetch(soon.video));
+        let candidate = &mut candidates[n];
         if person.row(candidate.video, &mut values) {
             candidate.row = Some(rows);
             rows += 1;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use foryou_actors::catalogue::VideoIndex;
-use rand::{SeedableRng, rngs::SmallRng, seq::IteratorRandom};
+use rand::{SeedableRng, rngs::SmallRng, seq::index};
 
 use super::{Source, SourceKind};
 use crate::feed::request::Request;
@@ -18,8 +18,10 @@ impl Source for Fresh {
 
     async fn find(&self, request: &Request) -> Result<Vec<VideoIndex>, String> {
         let mut rng = SmallRng::seed_from_u64(request.seed);
-        let fresh = request.trends.fresh.iter().copied().filter(|&video| request.servable(video));
-        Ok(fresh.choose_multiple(&mut rng, request.settings.candidates.fresh.count()))
+        let fresh = &request.trends.fresh;
+        let drawn = index::sample(&mut rng, fresh.len(), fresh.len()).into_iter().map(|n| fresh[n]);
+        let servable = drawn.filter(|&video| request.servable(video));
+        Ok(servable.take(request.settings.candidates.fresh.count()).collect())
     }
 
     fn place(&self, request: &Request, video: VideoIndex) -> Result<usize, &'static str> {

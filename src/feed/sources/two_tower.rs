@@ -19,7 +19,8 @@ impl Source for TwoTower {
         let release = request.release.as_ref().ok_or("no release")?;
         let user = request.user_vector.as_ref().ok_or("no user vector")?;
         let k = request.settings.candidates.two_tower.count().max(request.limit + request.limit / 2);
-        let hits = release.retrieve(user, k, |video| request.servable(video)).map_err(|e| e.to_string())?;
+        // What is taken down leaves the index; a filter catches what was found just before.
+        let hits = release.retrieve(user, k, |video| !request.seen(video)).map_err(|e| e.to_string())?;
         Ok(hits.into_iter().map(|hit| hit.item).collect())
     }
 

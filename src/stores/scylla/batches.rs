@@ -19,8 +19,9 @@ use uuid::Uuid;
 
 use super::{errors::DriverError, link::Connected};
 
-/// Requests that one write has on the way at a time.
-pub const CONCURRENCY: usize = 64;
+/// Requests that one write has on the way at a time. With more of them a small server is no quicker, and who asks it meanwhile waits
+/// behind them all.
+pub const CONCURRENCY: usize = 8;
 /// Bytes of a batch: Cassandra refuses 50 KiB, ScyllaDB warns from 128 KiB on.
 const BATCH_BYTES: usize = 32 << 10;
 /// Partitions that share a batch: servers warn of more.
