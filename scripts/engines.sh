@@ -249,7 +249,7 @@ client_encryption_options:
   keystore: $tls
 CONF
   (
-    # Cassandra's idle threads wake up every 50 µs to look for work, which on two cores takes as much as the work. They may be late.
+    # Cassandra's idle threads wake up every 50 µs to look for work, which on two cores costs two thirds of what the work does. They may be late.
     echo 2000000 2>/dev/null >/proc/self/timerslack_ns || true
     exec setsid "$java" --add-opens java.base/sun.nio.ch=ALL-UNNAMED --add-opens java.base/jdk.internal.ref=ALL-UNNAMED \
       --add-opens java.base/java.io=ALL-UNNAMED -XX:+UseSerialGC -Xms384m -Xmx384m -XX:MaxDirectMemorySize=256m \
