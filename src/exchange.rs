@@ -118,7 +118,7 @@ impl Exchange {
                 counted.push((entity, tallies::decode(bytes)?));
             }
         }
-        self.live.set_foreign(&node.name, &counted);
+        self.live.set_foreign(&HashMap::from([(node.name.clone(), counted)]));
         let in_step = generation.is_none_or(|generation| generation == told.generation);
         self.known.insert(node.name.clone(), (node.incarnation.clone(), told.generation, told.order));
         Ok(in_step)

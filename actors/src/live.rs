@@ -1,7 +1,7 @@
 //! What services keep up to date and every request reads: the catalogue and the statistics of this node.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -124,16 +124,24 @@ impl Live {
         self.generation.load(Relaxed)
     }
 
-    /// Takes in what another owner counted in all.
-    pub fn set_foreign(&self, owner: &str, tallies: &[(Entity, Tally)]) {
+    /// Takes in what other owners counted in all: each owner's name, and tallies of what it counted.
+    pub fn set_foreign(&self, foreign: &HashMap<Box<str>, Vec<(Entity, Tally)>>) {
         self.share();
-        for some in tallies.chunks(LOCKED_AT_ONCE) {
-            let mut shares = self.shares.lock();
-            let Some(shares) = &mut *shares else { return };
-            let mut statistics = self.statistics.write();
-            for (entity, tally) in some {
-                statistics.restore(*entity, shares.set(owner, *entity, *tally));
+        for (owner, tallies) in foreign {
+            for some in tallies.chunks(LOCKED_AT_ONCE) {
+                if let Some(shares) = &mut *self.shares.lock() {
+                    shares.put(owner, some);
+                }
             }
+        }
+        // Each is summed once, however many owners counted it.
+        let changed: HashSet<Entity> = foreign.values().flatten().map(|(entity, _)| *entity).collect();
+        let changed: Vec<Entity> = changed.into_iter().collect();
+        for some in changed.chunks(LOCKED_AT_ONCE) {
+            let shares = self.shares.lock();
+            let Some(shares) = &*shares else { return };
+            let mut statistics = self.statistics.write();
+            some.iter().for_each(|entity| statistics.restore(*entity, shares.sum(*entity)));
         }
     }
 
@@ -237,14 +245,15 @@ mod tests {
 
     #[test]
     fn the_sum_is_what_one_node_would_have_counted() {
-        let (a, b, all) = (node(), node(), node());
+        let (a, b, c, all) = (node(), node(), node(), node());
         a.share();
         let before = count(&a, 0..3);
-        let theirs = count(&b, 3..5).1;
+        let theirs = HashMap::from([("b".into(), count(&b, 3..4).1), ("c".into(), count(&c, 4..5).1)]);
         count(&all, 0..5);
-        a.set_foreign("b", &theirs[..]);
-        // Said again, it still counts once.
-        a.set_foreign("b", &theirs[..]);
+        a.set_foreign(&theirs);
+        // Said again, by all or by one, it still counts once.
+        a.set_foreign(&theirs);
+        a.set_foreign(&HashMap::from([("b".into(), theirs["b"].clone())]));
         for entity in [Entity::All, Entity::Video(0), Entity::Category(0)] {
             let (sum, whole) = (a.statistics.read().tally(entity), all.statistics.read().tally(entity));
             assert_eq!((sum.total(Count::Likes), whole.total(Count::Likes)), (5, 5));

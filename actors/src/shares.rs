@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use crate::{
     catalogue::Entry,
+    dictionary::Dictionary,
     sessions::state::Applied,
     statistics::{Entity, Statistics, Tally},
 };
@@ -16,13 +17,15 @@ pub(crate) struct Shares {
     own: Statistics,
     /// The order number at which each entity changed last, since the process started.
     changed: HashMap<Entity, u64>,
-    foreign: HashMap<Box<str>, HashMap<Entity, Tally>>,
+    owners: Dictionary<Box<str>>,
+    /// What the other owners counted of each entity, by the owner's number, in its order.
+    foreign: HashMap<Entity, Vec<(u32, Tally)>>,
 }
 
 impl Shares {
     /// Begins with what this owner counted so far.
     pub(crate) fn of(own: Statistics) -> Self {
-        Self { own, changed: HashMap::new(), foreign: HashMap::new() }
+        Self { own, changed: HashMap::new(), owners: Dictionary::default(), foreign: HashMap::new() }
     }
 
     /// Folds an event into the own share.
@@ -37,14 +40,22 @@ impl Shares {
         self.own.tally(entity)
     }
 
-    /// Takes in what another owner counted in all; returns the new sum.
-    pub(crate) fn set(&mut self, owner: &str, entity: Entity, tally: Tally) -> Tally {
-        match self.foreign.get_mut(owner) {
-            Some(tallies) => _ = tallies.insert(entity, tally),
-            None => _ = self.foreign.insert(owner.into(), HashMap::from([(entity, tally)])),
+    /// Takes in what another owner counted in all.
+    pub(crate) fn put(&mut self, owner: &str, tallies: &[(Entity, Tally)]) {
+        let owner = self.owners.intern(&owner.into());
+        for (entity, tally) in tallies {
+            let shares = self.foreign.entry(*entity).or_default();
+            match shares.binary_search_by_key(&owner, |(owner, _)| *owner) {
+                Ok(place) => shares[place].1 = *tally,
+                Err(place) => shares.insert(place, (owner, *tally)),
+            }
         }
-        let others = self.foreign.values().filter_map(|tallies| tallies.get(&entity));
-        others.fold(self.own.tally(entity), |sum, tally| sum.plus(tally))
+    }
+
+    /// What all owners counted of an entity.
+    pub(crate) fn sum(&self, entity: Entity) -> Tally {
+        let foreign = self.foreign.get(&entity).into_iter().flatten();
+        foreign.fold(self.own.tally(entity), |sum, (_, tally)| sum.plus(tally))
     }
 
     /// The own shares that changed after an order number, and the order number up to which that counts.

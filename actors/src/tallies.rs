@@ -92,8 +92,6 @@ pub async fn refresh_foreign(store: &dyn FeatureStore, live: &Live) -> Result<us
             Ok(())
         })
         .await?;
-    for (owner, tallies) in foreign {
-        live.set_foreign(&owner, &tallies);
-    }
+    live.set_foreign(&foreign);
     Ok(count)
 }
