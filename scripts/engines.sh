@@ -24,6 +24,8 @@ Options:
   --dir DIR             where everything lies (.engines in the repository); each folder has its own engines
   --port-base N|free    the first of five ports (15700); free: five that nobody listens on, around 20000
   --auth                Cassandra asks for user and password (cassandra, cassandra)
+  --synced              Cassandra has on disk what it acknowledges: kill -9 loses none of it. Its default, and that of ScyllaDB, is to
+                        have it there some seconds later, and on other nodes
   --tls FILE            both speak nothing but TLS, with the key and the certificate in this PEM file
   --owner PID           stops the engines when that process has ended
 What `up` was told holds for the folder until the next `up` of stopped engines.
@@ -32,7 +34,7 @@ TEXT
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 dir=$root/.engines
-base='' auth='' tls='' owner=''
+base='' auth='' synced='' tls='' owner=''
 say() { printf '%s\n' "$*" >&2; }
 die() { say "engines.sh: $*"; exit 1; }
 misused() { usage >&2; exit 2; }
@@ -47,6 +49,7 @@ while [ $# -gt 0 ]; do
     --port-base) [ $# -gt 1 ] || misused; base=$2; shift 2 ;;
     --owner) [ $# -gt 1 ] || misused; owner=$2; shift 2 ;;
     --auth) auth=yes; shift ;;
+    --synced) synced=yes; shift ;;
     --tls) [ $# -gt 1 ] || misused; tls=$2; shift 2 ;;
     --*) [ "$command" = run ] || misused; words+=("$@"); break ;;
     # What follows belongs to the command that is run.
@@ -95,11 +98,12 @@ halt() { # NAME
 # --- Settings of a folder
 
 settings() { # reads what `up` was told for this folder, and whether other options were given now
-  local known_base known_auth known_tls
-  read -r known_base known_auth known_tls 2>/dev/null <"$dir/settings" || return 1
+  local known_base known_auth known_synced known_tls
+  read -r known_base known_auth known_synced known_tls 2>/dev/null <"$dir/settings" || return 1
   known_tls=${known_tls:-no} changed=
   case $base in '' | "$known_base" | free) base=$known_base ;; *) changed=yes ;; esac
   case $auth in '' | "$known_auth") auth=$known_auth ;; *) changed=yes ;; esac
+  case $synced in '' | "$known_synced") synced=$known_synced ;; *) changed=yes ;; esac
   case $tls in '' | "$known_tls") tls=$known_tls ;; *) changed=yes ;; esac
 }
 free_base() {
@@ -223,7 +227,9 @@ start_cassandra() {
   cassandra_jars
   mkdir -p "$c/conf" "$c/data" "$c/log"
   cp "$root/engines/logback.xml" "$c/conf/logback.xml"
-  # batch: what was acknowledged survives kill -9. With `periodic`, the default, the last moments are lost.
+  local commitlog="commitlog_sync: periodic
+commitlog_sync_period: 10000ms"
+  [ "$synced" = no ] || commitlog="commitlog_sync: batch"
   cat >"$c/conf/cassandra.yaml" <<CONF
 cluster_name: foryou
 partitioner: org.apache.cassandra.dht.Murmur3Partitioner
@@ -234,7 +240,7 @@ storage_port: $storage
 rpc_address: 127.0.0.1
 native_transport_port: $cql
 endpoint_snitch: SimpleSnitch
-commitlog_sync: batch
+$commitlog
 auto_snapshot: false
 CONF
   [ "$auth" = no ] || cat >>"$c/conf/cassandra.yaml" <<CONF
@@ -310,11 +316,11 @@ up() { # starts and awaits `engines`; puts those that it started into `started`
     settings || true
   fi
   [ "$base" != free ] || base=$(free_base)
-  base=${base:-15700} auth=${auth:-no} tls=${tls:-no}
+  base=${base:-15700} auth=${auth:-no} synced=${synced:-no} tls=${tls:-no}
   [[ $base =~ ^[0-9]+$ ]] || misused
   [ "$tls" = no ] || [ -r "$tls" ] || die "--tls: $tls cannot be read"
   ports
-  printf '%s %s %s\n' "$base" "$auth" "$tls" >"$dir/settings"
+  printf '%s %s %s %s\n' "$base" "$auth" "$synced" "$tls" >"$dir/settings"
   local engine port
   for engine in "${engines[@]}"; do
     if pid_of "$engine" >/dev/null; then continue; fi

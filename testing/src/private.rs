@@ -26,7 +26,7 @@ impl Engine {
 }
 
 /// Engines of one test alone, in a folder of its own on free ports, that it may disturb as it likes. Dropped, they are stopped; so
-/// they are when the test's process ends otherwise.
+/// they are when the test's process ends otherwise. What Cassandra acknowledges is on its disk (`--synced`).
 ///
 /// Every method blocks until the engine has done it and panics when it cannot: `kill`, `freeze` and `thaw` take milliseconds,
 /// `alarm` a third of a second, `stop` and `start` seconds. A test whose own client must go on meanwhile calls them in
@@ -75,7 +75,7 @@ impl Private {
         let owner = std::process::id().to_string();
         let mut words = vec!["up"];
         words.extend(engines.iter().map(|engine| engine.name()));
-        words.extend(["--port-base", "free", "--owner", &owner]);
+        words.extend(["--port-base", "free", "--owner", &owner, "--synced"]);
         words.extend(options);
         let engines = Engines { rabbitmq: String::new(), cassandra: String::new(), login: None, ca: None };
         let mut private = Self { engines, dir };
