@@ -17,6 +17,8 @@ use super::record;
 
 /// Tag and partition before each payload.
 const PREFIX: usize = 10;
+/// By how much the file grows at a time. What is written over its zeros changes no metadata, so most syncs wait for the events alone.
+const GROWTH: u64 = 512 << 10;
 
 /// One file of events.
 struct Segment {
@@ -36,8 +38,9 @@ pub struct Segments {
 pub struct Appender {
     dir: PathBuf,
     file: File,
-    /// Bytes of `file` that hold whole records.
+    /// Bytes of `file` that hold whole records; zeros follow up to `grown`.
     written: u64,
+    grown: u64,
     max_bytes: u64,
     next_tag: u64,
 }
@@ -74,7 +77,7 @@ pub fn open(dir: &Path, max_bytes: u64, mut visit: impl FnMut(Logged<'_>)) -> io
         remove(dir, segment.tags.start)?;
     }
     let list = kept.into_iter().chain([segment]).collect();
-    let appender = Appender { dir: dir.into(), file, written: 0, max_bytes, next_tag };
+    let appender = Appender { dir: dir.into(), file, written: 0, grown: 0, max_bytes, next_tag };
     Ok((Segments { dir: dir.into(), list }, appender))
 }
 
@@ -102,14 +105,21 @@ impl Appender {
             });
             tag += 1;
         }
+        let written = self.written + bytes.len() as u64;
+        if written > self.grown {
+            let grown = written.next_multiple_of(GROWTH).min(self.max_bytes).max(written);
+            bytes.resize((grown - self.written) as usize, 0);
+        }
         if let Err(error) = self.file.write_all_at(&bytes, self.written) {
             // Out of space, usually: what was written of it must not be taken for events later.
             self.file.set_len(self.written).map_err(AppendError::Broken)?;
+            self.grown = self.written;
             return Err(AppendError::Refused(error));
         }
         // After a failed sync the page cache may claim what the disk does not have, so it cannot be tried again.
         self.file.sync_data().map_err(AppendError::Broken)?;
-        self.written += bytes.len() as u64;
+        self.grown = self.grown.max(self.written + bytes.len() as u64);
+        self.written = written;
         let tags = self.next_tag..tag;
         self.next_tag = tag;
         if let Some(segment) = segments.lock().list.last_mut() {
@@ -121,7 +131,7 @@ impl Appender {
 
     fn rotate(&mut self, segments: &Mutex<Segments>) -> io::Result<()> {
         let (segment, file) = create(&self.dir, self.next_tag)?;
-        (self.file, self.written) = (file, 0);
+        (self.file, self.written, self.grown) = (file, 0, 0);
         let mut segments = segments.lock();
         let full = segments.list.pop_if(|full| full.unsettled == 0);
         segments.list.push(segment);
@@ -222,7 +232,7 @@ fn recover(dir: &Path, first: u64, last: bool, visit: &mut impl FnMut(Logged<'_>
         }
         Ok::<_, io::Error>(())
     })?;
-    if whole < bytes.len() {
+    if bytes[whole..].iter().any(|byte| *byte != 0) {
         // Only the last file may end in a write that a crash cut off, and nobody was told that it was durable.
         if !last {
             return Err(damaged(&path, next));
