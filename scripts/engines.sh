@@ -230,6 +230,7 @@ start_cassandra() {
   local commitlog="commitlog_sync: periodic
 commitlog_sync_period: 10000ms"
   [ "$synced" = no ] || commitlog="commitlog_sync: batch"
+  # One compaction at a time, and slowly: the cores are shared with everything else.
   cat >"$c/conf/cassandra.yaml" <<CONF
 cluster_name: foryou
 partitioner: org.apache.cassandra.dht.Murmur3Partitioner
@@ -241,6 +242,8 @@ rpc_address: 127.0.0.1
 native_transport_port: $cql
 endpoint_snitch: SimpleSnitch
 $commitlog
+concurrent_compactors: 1
+compaction_throughput: 4MiB/s
 auto_snapshot: false
 CONF
   [ "$auth" = no ] || cat >>"$c/conf/cassandra.yaml" <<CONF
