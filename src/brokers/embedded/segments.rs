@@ -232,8 +232,8 @@ fn recover(dir: &Path, first: u64, last: bool, visit: &mut impl FnMut(Logged<'_>
         }
         Ok::<_, io::Error>(())
     })?;
-    if bytes[whole..].iter().any(|byte| *byte != 0) {
-        // Only the last file may end in a write that a crash cut off, and nobody was told that it was durable.
+    if whole < bytes.len() {
+        // Only the last file may end in zeros, or in a write that a crash cut off: nobody was told that it was durable.
         if !last {
             return Err(damaged(&path, next));
         }
