@@ -1,10 +1,11 @@
 //! `POST /v1/events`: one event, or `{"events": [..]}`.
 
-use std::{cell::Cell, time::Duration};
+use std::{cell::Cell, pin::pin, task::Poll, time::Duration};
 
 use actix_web::{HttpResponse, web::Data};
 use foryou_actors::{catalogue::Catalogue, ports::store::StoreError, services::membership::Home};
 use foryou_schemas::{Event, EventId, Invalid, Timestamp, UserId, event::MAX_BATCH, object, object::Object};
+use futures_util::{future::join, poll};
 use prometheus_client::metrics::counter::Counter;
 use serde_json::{json, value::RawValue};
 use tracing::Instrument;
@@ -156,40 +157,63 @@ pub async fn accept_one(app: &App, parsed: Parsed) -> Result<(EventId, Status), 
 async fn accept(app: &App, elements: Vec<Result<Parsed, Outcome>>) -> Result<Vec<Outcome>, Problem> {
     let claim = app.claims.claim(elements.iter().flatten().map(|p| &p.event.id)).await;
     let mut is_mine = claim.is_mine().iter().copied();
-    let (mut results, mut fresh) = (Vec::with_capacity(elements.len()), Vec::with_capacity(elements.len()));
+    let (mut results, mut places) = (Vec::with_capacity(elements.len()), Vec::with_capacity(elements.len()));
+    let (mut events, mut named) = (Vec::with_capacity(elements.len()), Vec::with_capacity(elements.len()));
     for element in elements {
         match element {
             Err(rejected) => results.push(rejected),
             Ok(parsed) if is_mine.next() == Some(true) => {
+                places.push(results.len());
                 results.push(Outcome::of(parsed.event.id.as_str(), Status::Accepted));
-                fresh.push((results.len() - 1, parsed));
+                named.push(parsed.named);
+                events.push(parsed.event);
             }
             Ok(parsed) => results.push(Outcome::of(parsed.event.id.as_str(), Status::Duplicate)),
         }
     }
-    let named: Vec<_> = fresh.iter().filter(|(_, p)| p.named).map(|(_, p)| &p.event).collect();
-    if !named.is_empty() {
-        let mut known = known(app, &named).await?.into_iter();
-        fresh.retain(|(result, parsed)| {
-            let duplicate = parsed.named && known.next() == Some(true);
-            if duplicate {
-                results[*result].status = Status::Duplicate;
-            }
-            !duplicate
-        });
-    }
-    let events: Vec<Event> = fresh.into_iter().map(|(_, parsed)| parsed.event).collect();
-    if !events.is_empty() {
-        let span =
-            tracing::trace_span!(target: TRACES, "publish", otel.kind = "producer", events = events.len() as i64);
-        app.bus.publish(&events).instrument(span).await?;
-    }
+    let known = publish_new(app, &events, &named).await?;
     claim.accept();
-    for event in events.iter().filter(|event| app.membership.home(&event.user) == Home::Here) {
-        app.feeds.freshness.accepted(&event.user, &event.id);
+    for ((event, place), known) in events.iter().zip(places).zip(known) {
+        if known {
+            results[place].status = Status::Duplicate;
+        } else if app.membership.home(&event.user) == Home::Here {
+            app.feeds.freshness.accepted(&event.user, &event.id);
+        }
     }
     app.events.count(&results);
     Ok(results)
+}
+
+/// Publishes the events that the store does not know; returns which it knows. Only what was `named` by a client can be known.
+async fn publish_new(app: &App, events: &[Event], named: &[bool]) -> Result<Vec<bool>, Problem> {
+    let mut asking = pin!(known(app, events, named));
+    if let Poll::Ready(known) = poll!(asking.as_mut()) {
+        let known = known?;
+        if known.contains(&true) {
+            let new: Vec<Event> =
+                events.iter().zip(&known).filter(|(_, known)| !**known).map(|(e, _)| e.clone()).collect();
+            publish(app, &new).await?;
+        } else {
+            publish(app, events).await?;
+        }
+        return Ok(known);
+    }
+    // Asked over a network, the store takes as long as the bus: both at the same time. Ingest waits for this answer as well, and drops
+    // what is known.
+    let (known, published) = join(asking, publish(app, events)).await;
+    let known = known?;
+    match published {
+        Err(error) if known.contains(&false) => Err(error),
+        _ => Ok(known),
+    }
+}
+
+async fn publish(app: &App, events: &[Event]) -> Result<(), Problem> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let span = tracing::trace_span!(target: TRACES, "publish", otel.kind = "producer", events = events.len() as i64);
+    Ok(app.bus.publish(events).instrument(span).await?)
 }
 
 /// How long the answer waits to learn which events are known already.
@@ -197,14 +221,21 @@ const ASKED_WITHIN: Duration = Duration::from_millis(200);
 
 /// Which of these events were applied before, as far as the store can tell now. Where it cannot, they count as new: the bus takes
 /// them, and ingest, which waits for the store, applies none twice.
-async fn known(app: &App, events: &[&Event]) -> Result<Vec<bool>, Problem> {
-    let reason = match tokio::time::timeout(ASKED_WITHIN, app.ingest.known(events)).await {
-        Ok(Ok(known)) => return Ok(known),
+async fn known(app: &App, events: &[Event], named: &[bool]) -> Result<Vec<bool>, Problem> {
+    let asked: Vec<&Event> = events.iter().zip(named).filter_map(|(event, named)| named.then_some(event)).collect();
+    if asked.is_empty() {
+        return Ok(vec![false; events.len()]);
+    }
+    let reason = match tokio::time::timeout(ASKED_WITHIN, app.ingest.known(&asked)).await {
+        Ok(Ok(known)) => {
+            let mut known = known.into_iter();
+            return Ok(named.iter().map(|named| *named && known.next() == Some(true)).collect());
+        }
         Ok(Err(error @ StoreError::Corrupt(_))) => return Err(error.into()),
         Ok(Err(error)) => error.to_string(),
         Err(late) => late.to_string(),
     };
-    tracing::debug!(reason, events = events.len(), "accepted without a look at the store");
-    app.unchecked.inc_by(events.len() as u64);
+    tracing::debug!(reason, events = asked.len(), "accepted without a look at the store");
+    app.unchecked.inc_by(asked.len() as u64);
     Ok(vec![false; events.len()])
 }

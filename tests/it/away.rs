@@ -39,6 +39,27 @@ fn come_back_later(answer: &Answer) {
 }
 
 #[test]
+fn a_store_that_takes_its_time_is_asked_while_the_bus_takes_the_events() {
+    let (dir, store) = (TempDir::new().unwrap(), Switch::new());
+    let server = start(dir.path(), &store);
+    server.publish(1);
+    assert_eq!(server.send(&like("before")), "accepted");
+    server.wait_for("u", "before");
+    drop(server);
+
+    let server = start(dir.path(), &store);
+    store.set(Mode::Slow);
+    let answer = server.post("/v1/events", &json!({"events": [like("before"), like("new"), like("new")]})).expect(202);
+    let statuses: Vec<_> =
+        answer["results"].as_array().unwrap().iter().map(|r| r["status"].as_str().unwrap()).collect();
+    assert_eq!((answer["accepted"].as_u64(), &statuses[..]), (Some(1), &["duplicate", "accepted", "duplicate"][..]));
+    assert_eq!(server.post("/v1/events", &json!({"events": [like("before")]})).expect(202)["accepted"], 0);
+    server.wait_for("u", "new");
+    let history = server.get("/v1/users/u/history").expect(200);
+    assert_eq!(history["events"].as_array().unwrap().len(), 2);
+}
+
+#[test]
 fn events_are_accepted_while_the_store_is_away_and_applied_once() {
     let (dir, store) = (TempDir::new().unwrap(), Switch::new());
     let server = start(dir.path(), &store);

@@ -25,6 +25,8 @@ pub enum Mode {
     Fails,
     /// Every call waits until this changes.
     Hangs,
+    /// Every call of the store takes a while, as over a network.
+    Slow,
     /// The bus takes nothing more.
     Full,
 }
@@ -72,6 +74,10 @@ impl Faulty<dyn FeatureStore> {
     async fn pass(&self) -> Result<&Arc<dyn FeatureStore>, StoreError> {
         match self.switch.pass().await {
             Mode::Well => Ok(&self.inner),
+            Mode::Slow => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                Ok(&self.inner)
+            }
             _ => Err(StoreError::Away("switched off by the test".into())),
         }
     }

@@ -161,8 +161,8 @@ impl Ingest {
         }
     }
 
-    /// Which of these events, about to be published by this node, the store has, in their order. Ingest does not ask again about
-    /// those of this node's own people.
+    /// Which of these events, about to be published by this node or being published, the store has, in their order. Ingest does
+    /// not ask again about those of this node's own people.
     pub async fn known(&self, events: &[&Event]) -> Result<Vec<bool>, StoreError> {
         let ours = events.iter().filter(|event| self.membership.home(&event.user) == Home::Here);
         let asking = self.shared.vouchers.ask(ours.map(|event| &event.id));

@@ -124,6 +124,44 @@ async fn a_repeated_event_has_no_effect_even_before_it_is_durable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_published_while_the_edge_asks_waits_for_that_answer() {
+    let rig = Rig::new().await;
+    let (known, new) = (event(1, &user(1), 1, "like"), event(2, &user(1), 2, "like"));
+    rig.ingest(std::slice::from_ref(&known)).await;
+    let mut lookups = rig.store.lookups.subscribe();
+    let before = *lookups.borrow_and_update();
+    rig.store.answers.send_replace(false);
+    let (ingest, asked) = (rig.ingest.clone(), [known.clone(), new.clone()]);
+    let edge = tokio::spawn(async move { ingest.known(&asked.each_ref()).await });
+    lookups.wait_for(|n| *n > before).await.unwrap();
+    rig.bus.publish(&[known, new]).await.unwrap();
+    rig.store.answers.send_replace(true);
+    assert_eq!(edge.await.unwrap().unwrap(), [true, false]);
+    rig.bus.idle().await;
+    assert_eq!((rig.ingest.stats().applied, rig.ingest.stats().duplicates), (2, 1));
+    // Only what is known was asked about again.
+    assert_eq!(*rig.store.lookups.borrow(), before + 2);
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edge_that_gave_up_asking_is_not_waited_for() {
+    let rig = Rig::new().await;
+    let event = event(1, &user(1), 1, "like");
+    rig.store.answers.send_replace(false);
+    let (ingest, asked) = (rig.ingest.clone(), event.clone());
+    let edge = tokio::spawn(async move { ingest.known(&[&asked]).await });
+    rig.store.lookups.subscribe().wait_for(|n| *n == 1).await.unwrap();
+    rig.bus.publish(&[event]).await.unwrap();
+    edge.abort();
+    rig.store.lookups.subscribe().wait_for(|n| *n == 2).await.unwrap();
+    rig.store.answers.send_replace(true);
+    rig.bus.idle().await;
+    assert_eq!(rig.ingest.stats().applied, 1);
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_can_never_be_applied_is_put_aside_with_a_reason() {
     let rig = Rig::new().await;
     rig.bus.publish_raw(b"{not json");

@@ -54,6 +54,10 @@ pub struct MemoryStore {
     pub panic_in_lookup: AtomicBool,
     /// Writes wait while this is false.
     pub open: watch::Sender<bool>,
+    /// Look-ups of events wait while this is false.
+    pub answers: watch::Sender<bool>,
+    /// Look-ups of events that arrived.
+    pub lookups: watch::Sender<u64>,
     pub writes: AtomicU64,
     /// Writes that arrived, whether or not they may go on.
     pub attempts: watch::Sender<u64>,
@@ -67,6 +71,8 @@ impl MemoryStore {
             panic_once: AtomicBool::new(false),
             panic_in_lookup: AtomicBool::new(false),
             open: watch::Sender::new(true),
+            answers: watch::Sender::new(true),
+            lookups: watch::Sender::new(0),
             writes: AtomicU64::new(0),
             attempts: watch::Sender::new(0),
         })
@@ -114,6 +120,8 @@ impl FeatureStore for MemoryStore {
     }
 
     async fn known_events(&self, ids: &[EventId]) -> Result<Vec<bool>, StoreError> {
+        self.lookups.send_modify(|n| *n += 1);
+        self.answers.subscribe().wait_for(|answers| *answers).await.unwrap();
         self.reach()?;
         assert!(!self.panic_in_lookup.swap(false, SeqCst), "asked to panic");
         let stored = self.stored.lock();

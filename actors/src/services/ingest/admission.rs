@@ -84,7 +84,7 @@ impl Admission {
     }
 
     /// Takes out what comes twice: within the batch, among the events `in_flight`, or known to the store, which is asked about
-    /// what has no voucher.
+    /// what has no voucher. Where the edge is asking, its answer is waited for.
     pub(super) async fn dedupe(
         &mut self,
         in_flight: &HashSet<EventId>,
@@ -100,6 +100,7 @@ impl Admission {
             }
             fresh
         });
+        vouchers.answers(self.admitted.iter().map(|each| &each.event.id)).await;
         // Looked at for every delivery: none may leave its voucher to the next.
         self.admitted
             .iter_mut()

@@ -5,11 +5,14 @@
 //! store did not have this event after this node began to hold its person's partition, and nothing delivered it since. As a
 //! partition's holder is the only one who writes events of its people, and forgets the voucher with the first delivery, the
 //! event is still new. A voucher is void as soon as the partition changes hands.
+//!
+//! The edge may publish an event while it asks. Ingest then waits for the answer that is under way.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, pin::pin};
 
 use foryou_schemas::EventId;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 /// The most ids that are under way between edge and ingest. Beyond it all are forgotten, those that were never published among
 /// them; then ingest asks the store.
@@ -25,34 +28,57 @@ enum State {
 
 /// Ids that are on their way from the edge to ingest.
 #[derive(Default)]
-pub(super) struct Vouchers(Mutex<HashMap<EventId, State>>);
+pub(super) struct Vouchers {
+    kept: Mutex<HashMap<EventId, State>>,
+    /// Something is not being asked about any more.
+    answered: Notify,
+}
 
 impl Vouchers {
     /// Before the store is asked about these.
     pub(super) fn ask<'a>(&self, ids: impl Iterator<Item = &'a EventId>) -> Asking<'_> {
         let asked: Vec<_> = ids.cloned().collect();
-        let mut kept = self.0.lock();
+        let mut kept = self.kept.lock();
         if kept.len() + asked.len() > KEPT {
             kept.clear();
+            self.answered.notify_waiters();
         }
         kept.extend(asked.iter().map(|id| (id.clone(), State::Asked)));
         Asking { vouchers: self, asked }
     }
 
+    /// Waits while the store is being asked about one of these. Who asks gives up after a while.
+    pub(super) async fn answers<'a>(&self, ids: impl Iterator<Item = &'a EventId> + Clone) {
+        loop {
+            let mut answered = pin!(self.answered.notified());
+            answered.as_mut().enable();
+            let is_asked = {
+                let kept = self.kept.lock();
+                ids.clone().any(|id| kept.get(id) == Some(&State::Asked))
+            };
+            if !is_asked {
+                return;
+            }
+            answered.await;
+        }
+    }
+
     /// Whether the first delivery of an event needs no look at the store. Every delivery uses its voucher up.
     pub(super) fn redeem(&self, id: &EventId) -> bool {
-        self.0.lock().remove(id) == Some(State::Unknown)
+        self.kept.lock().remove(id) == Some(State::Unknown)
     }
 
     /// These are durable now.
     pub(super) fn forget(&self, ids: &[EventId]) {
-        let mut kept = self.0.lock();
+        let mut kept = self.kept.lock();
         ids.iter().for_each(|id| _ = kept.remove(id));
+        self.answered.notify_waiters();
     }
 
     /// What this node holds has changed.
     pub(super) fn void(&self) {
-        self.0.lock().clear();
+        self.kept.lock().clear();
+        self.answered.notify_waiters();
     }
 }
 
@@ -65,7 +91,7 @@ pub(super) struct Asking<'a> {
 impl Asking<'_> {
     /// What the store answered. An id that was delivered or forgotten meanwhile gets no voucher.
     pub(super) fn answered(mut self, is_unknown: impl Fn(&EventId) -> bool) {
-        let mut kept = self.vouchers.0.lock();
+        let mut kept = self.vouchers.kept.lock();
         for id in std::mem::take(&mut self.asked) {
             let asked = kept.get_mut(&id).filter(|state| **state == State::Asked);
             match asked {
@@ -74,17 +100,22 @@ impl Asking<'_> {
                 None => {}
             }
         }
+        self.vouchers.answered.notify_waiters();
     }
 }
 
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
-        let mut kept = self.vouchers.0.lock();
+        if self.asked.is_empty() {
+            return;
+        }
+        let mut kept = self.vouchers.kept.lock();
         for id in &self.asked {
             if kept.get(id) == Some(&State::Asked) {
                 kept.remove(id);
             }
         }
+        self.vouchers.answered.notify_waiters();
     }
 }
 
@@ -124,16 +155,41 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn who_waits_for_answers_waits_for_those_under_way_and_no_longer() {
+        let (vouchers, asked, other) = (Vouchers::default(), id("asked"), id("other"));
+        let ends: [&dyn Fn(Asking<'_>); 4] = [
+            &|asking| asking.answered(|_| true),
+            &|asking| drop(asking),
+            &|asking| {
+                vouchers.void();
+                drop(asking);
+            },
+            &|asking| {
+                vouchers.forget(std::slice::from_ref(&asked));
+                drop(asking);
+            },
+        ];
+        for end in ends {
+            let asking = vouchers.ask([&asked].into_iter());
+            vouchers.answers([&other].into_iter()).await;
+            let mut waiting = std::pin::pin!(vouchers.answers([&other, &asked].into_iter()));
+            assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+            end(asking);
+            waiting.await;
+        }
+    }
+
     #[test]
     fn a_question_without_an_answer_leaves_nothing_and_what_is_kept_has_a_bound() {
         let vouchers = Vouchers::default();
         drop(vouchers.ask([&id("e")].into_iter()));
-        assert!(vouchers.0.lock().is_empty());
+        assert!(vouchers.kept.lock().is_empty());
         let many: Vec<_> = (0..KEPT).map(|n| id(&n.to_string())).collect();
         vouchers.ask(many.iter()).answered(|_| true);
-        assert_eq!(vouchers.0.lock().len(), KEPT);
+        assert_eq!(vouchers.kept.lock().len(), KEPT);
         vouchers.ask([&id("e")].into_iter()).answered(|_| true);
-        assert_eq!(vouchers.0.lock().len(), 1);
+        assert_eq!(vouchers.kept.lock().len(), 1);
         assert!(vouchers.redeem(&id("e")));
     }
 }
