@@ -186,26 +186,29 @@ async fn accept(app: &App, elements: Vec<Result<Parsed, Outcome>>) -> Result<Vec
 
 /// Publishes the events that the store does not know; returns which it knows. Only what was `named` by a client can be known.
 async fn publish_new(app: &App, events: &[Event], named: &[bool]) -> Result<Vec<bool>, Problem> {
+    let ours = events.iter().all(|event| app.membership.home(&event.user) == Home::Here);
     let mut asking = pin!(known(app, events, named));
-    if let Poll::Ready(known) = poll!(asking.as_mut()) {
-        let known = known?;
-        if known.contains(&true) {
-            let new: Vec<Event> =
-                events.iter().zip(&known).filter(|(_, known)| !**known).map(|(e, _)| e.clone()).collect();
-            publish(app, &new).await?;
-        } else {
-            publish(app, events).await?;
+    let known = match poll!(asking.as_mut()) {
+        Poll::Ready(known) => known?,
+        // Over a network, the store takes as long as the bus: both at the same time. Ingest waits for this answer as well, and
+        // drops what is known. Another node's ingest would not wait: the store might know an event that is being published.
+        Poll::Pending if ours => {
+            let (known, published) = join(asking, publish(app, events)).await;
+            let known = known?;
+            return match published {
+                Err(error) if known.contains(&false) => Err(error),
+                _ => Ok(known),
+            };
         }
-        return Ok(known);
+        Poll::Pending => asking.await?,
+    };
+    if known.contains(&true) {
+        let new = events.iter().zip(&known).filter(|(_, known)| !**known);
+        publish(app, &new.map(|(event, _)| event.clone()).collect::<Vec<_>>()).await?;
+    } else {
+        publish(app, events).await?;
     }
-    // Asked over a network, the store takes as long as the bus: both at the same time. Ingest waits for this answer as well, and drops
-    // what is known.
-    let (known, published) = join(asking, publish(app, events)).await;
-    let known = known?;
-    match published {
-        Err(error) if known.contains(&false) => Err(error),
-        _ => Ok(known),
-    }
+    Ok(known)
 }
 
 async fn publish(app: &App, events: &[Event]) -> Result<(), Problem> {

@@ -161,16 +161,18 @@ impl Ingest {
         }
     }
 
-    /// Which of these events, about to be published by this node or being published, the store has, in their order. Ingest does
-    /// not ask again about those of this node's own people.
+    /// Which of these events, about to be published by this node, the store has, in their order. Those of this node's own people
+    /// may be published meanwhile: ingest waits for this answer, and does not ask again.
     pub async fn known(&self, events: &[&Event]) -> Result<Vec<bool>, StoreError> {
         let ours = events.iter().filter(|event| self.membership.home(&event.user) == Home::Here);
         let asking = self.shared.vouchers.ask(ours.map(|event| &event.id));
         let ids: Vec<EventId> = events.iter().map(|event| event.id.clone()).collect();
         let known = self.store.known_events(&ids).await?;
-        let have: HashSet<_> = ids.iter().zip(&known).filter_map(|(id, known)| known.then_some(id)).collect();
-        asking.answered(|id| !have.contains(id));
-        Ok(known)
+        let mut have: HashSet<_> = ids.iter().zip(&known).filter_map(|(id, known)| known.then_some(id)).collect();
+        for late in asking.answered(|id| !have.contains(id)) {
+            have.remove(&late);
+        }
+        Ok(ids.iter().map(|id| have.contains(id)).collect())
     }
 }
 
@@ -385,9 +387,8 @@ impl Worker {
         let partitions = (!parts.membership.is_alone()).then(|| parts.bus.partitions());
         let mut admission =
             Admission::new(deliveries, &parts.live, Timestamp::now(), self.settings.retries, partitions);
-        let applied = self.admit(&mut admission, context).await?;
+        self.admit(&mut admission, context).await?;
         let counters = &self.shared.counters;
-        counters.applied.fetch_add(applied as u64, Relaxed);
         counters.duplicates.fetch_add(admission.duplicates.len() as u64, Relaxed);
         counters.deferred.fetch_add(admission.again.len() as u64, Relaxed);
         counters.quarantined.fetch_add(admission.refused.len() as u64, Relaxed);

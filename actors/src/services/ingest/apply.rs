@@ -1,6 +1,9 @@
 //! What is admitted: through the sessions, into the statistics, to the feature writer.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::atomic::Ordering::Relaxed,
+};
 
 use foryou_schemas::UserId;
 use futures_util::future::join_all;
@@ -17,30 +20,28 @@ use crate::{
 };
 
 impl Worker {
-    /// Applies what is admitted and not known to the store. Returns how many.
+    /// Applies what is admitted and not known to the store.
     ///
     /// While the store is away this waits for it, and keeps what it has: events that are given back come again behind others of the
     /// same person, and a broker that gives an event out too often puts it aside.
-    pub(super) async fn admit(&mut self, admission: &mut Admission, context: &Context) -> Result<usize, ServiceError> {
-        let mut applied = 0;
+    pub(super) async fn admit(&mut self, admission: &mut Admission, context: &Context) -> Result<(), ServiceError> {
         for _ in 0..=self.settings.retries {
             let going_on = self.dedupe(admission, context).await;
             let admitted = std::mem::take(&mut admission.admitted);
             if !going_on {
                 admission.again.extend(admitted.iter().map(|each| each.tag));
-                return Ok(applied);
+                return Ok(());
             }
-            let (done, unavailable) = self.apply(admitted, admission).await?;
-            applied += done;
+            let unavailable = self.apply(admitted, admission).await?;
             if unavailable.is_empty() {
-                return Ok(applied);
+                return Ok(());
             }
             admission.admitted = unavailable;
             context.stop.pause(self.settings.retry_after).await;
         }
         // The store answers, but not about these people.
         admission.again.extend(admission.admitted.drain(..).map(|each| each.tag));
-        Ok(applied)
+        Ok(())
     }
 
     /// Takes out what was applied before; waits while the store is away. `false`: it is not to be waited for.
@@ -59,14 +60,14 @@ impl Worker {
         true
     }
 
-    /// Applies events and hands them to the writer. Returns how many, and those whose sessions cannot be loaded now.
+    /// Applies events and hands them to the writer. Returns those whose sessions cannot be loaded now.
     async fn apply(
         &mut self,
         admitted: Vec<Admitted>,
         admission: &mut Admission,
-    ) -> Result<(usize, Vec<Admitted>), ServiceError> {
+    ) -> Result<Vec<Admitted>, ServiceError> {
         if admitted.is_empty() {
-            return Ok((0, Vec::new()));
+            return Ok(Vec::new());
         }
         let mut by_user: HashMap<UserId, Vec<usize>> = HashMap::new();
         for (index, each) in admitted.iter().enumerate() {
@@ -110,9 +111,11 @@ impl Worker {
         if count > 0 {
             self.tell(&done);
             self.hand_over(done, snapshots, ticket).await?;
+            // Here, where nothing can come between.
+            self.shared.counters.applied.fetch_add(count as u64, Relaxed);
         }
         self.shared.unwritten.lock().clear();
-        Ok((count, later))
+        Ok(later)
     }
 
     /// A session did not take its events: they come again, unless it will never take them.

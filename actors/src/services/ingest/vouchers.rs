@@ -89,18 +89,21 @@ pub(super) struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    /// What the store answered. An id that was delivered or forgotten meanwhile gets no voucher.
-    pub(super) fn answered(mut self, is_unknown: impl Fn(&EventId) -> bool) {
+    /// What the store answered. An id that was delivered, forgotten or void meanwhile gets no voucher; returns those: if the
+    /// store has one of them, it may be for the very delivery that the question was about.
+    pub(super) fn answered(mut self, is_unknown: impl Fn(&EventId) -> bool) -> Vec<EventId> {
+        let mut late = Vec::new();
         let mut kept = self.vouchers.kept.lock();
         for id in std::mem::take(&mut self.asked) {
             let asked = kept.get_mut(&id).filter(|state| **state == State::Asked);
             match asked {
                 Some(state) if is_unknown(&id) => *state = State::Unknown,
                 Some(_) => _ = kept.remove(&id),
-                None => {}
+                None => late.push(id),
             }
         }
         self.vouchers.answered.notify_waiters();
+        late
     }
 }
 
@@ -145,11 +148,11 @@ mod tests {
         for happens in meanwhile {
             let asking = vouchers.ask([&e].into_iter());
             happens();
-            asking.answered(|_| true);
+            assert_eq!(asking.answered(|_| true), std::slice::from_ref(&e));
             assert!(!vouchers.redeem(&e));
         }
         for happens in meanwhile {
-            vouchers.ask([&e].into_iter()).answered(|_| true);
+            assert!(vouchers.ask([&e].into_iter()).answered(|_| true).is_empty());
             happens();
             assert!(!vouchers.redeem(&e));
         }
@@ -159,7 +162,7 @@ mod tests {
     async fn who_waits_for_answers_waits_for_those_under_way_and_no_longer() {
         let (vouchers, asked, other) = (Vouchers::default(), id("asked"), id("other"));
         let ends: [&dyn Fn(Asking<'_>); 4] = [
-            &|asking| asking.answered(|_| true),
+            &|asking| _ = asking.answered(|_| true),
             &|asking| drop(asking),
             &|asking| {
                 vouchers.void();
