@@ -260,7 +260,7 @@ CONF
   (
     # Cassandra's idle threads wake up every 50 µs to look for work, which on two cores costs two thirds of what the work does. They may be late.
     echo 2000000 2>/dev/null >/proc/self/timerslack_ns || true
-    # In a heap of 384 MB it stops everything for .3 to .4 s now and then, and seven times as often for a little.
+    # In a heap of 384 MB it stops everything for .3 to .4 s now and then to collect all of it, and is stopped four times as often.
     exec setsid "$java" --add-opens java.base/sun.nio.ch=ALL-UNNAMED --add-opens java.base/jdk.internal.ref=ALL-UNNAMED \
       --add-opens java.base/java.io=ALL-UNNAMED -XX:+UseSerialGC -Xms1g -Xmx1g -Xmn512m -XX:MaxDirectMemorySize=256m \
       -XX:+ExitOnOutOfMemoryError -cp "$c/conf:$jars/*" -Dcassandra.config="file://$c/conf/cassandra.yaml" \

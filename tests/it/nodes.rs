@@ -78,7 +78,7 @@ fn send(nodes: &[&Node], event: &Value) {
 #[track_caller]
 fn tell(node: &Node, event: &Value) {
     let answer = node.post("/v1/events", event).unwrap().expect(202);
-    // Not `duplicate`, though another node may have applied it before this one has its answer from the store.
+    // Not `duplicate`, though it may be another node that applies it.
     assert_eq!(answer["results"][0]["status"], "accepted", "{event}");
 }
 
