@@ -1,9 +1,10 @@
 //! Builds a graph segment with hora.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Seek};
+use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use hora::core::ann_index::{ANNIndex, SerializableIndex};
 use hora::core::metrics::Metric;
@@ -122,11 +123,9 @@ fn augment(rows: &Rows, order: &[u32], prior: impl Fn(u32) -> f32) -> Vec<f32> {
 /// Builds, dumps and parses. hora panics on what it does not like; that becomes an error here.
 fn hora_graph(vectors: &[f32], dim: usize, config: &GraphConfig) -> Result<HoraGraph, IndexError> {
     let scratch = config.scratch.clone().unwrap_or_else(std::env::temp_dir);
-    let file = tempfile::Builder::new()
-        .prefix("foryou-index-")
-        .tempfile_in(&scratch)
-        .map_err(|e| IndexError::io(&scratch, e))?;
-    catch_unwind(AssertUnwindSafe(|| dump(vectors, dim, config, file.path())))
+    // Without a name: a process that is ended in the middle of a build leaves nothing behind.
+    let mut file = tempfile::tempfile_in(&scratch).map_err(|e| IndexError::io(&scratch, e))?;
+    catch_unwind(AssertUnwindSafe(|| dump(vectors, dim, config, &file)))
         .unwrap_or_else(|_| Err("hora panicked (is the disk of the scratch folder full?)".into()))
         .map_err(IndexError::Build)?;
     let nodes = vectors.len() / dim;
@@ -140,7 +139,7 @@ fn hora_graph(vectors: &[f32], dim: usize, config: &GraphConfig) -> Result<HoraG
         ef_search: config.ef_build,
         vectors,
     };
-    let file = File::open(file.path()).map_err(|e| IndexError::io(file.path(), e))?;
+    file.rewind().map_err(|e| IndexError::io(&scratch, e))?;
     parse(BufReader::with_capacity(1 << 16, file), &expected).map_err(IndexError::Build)
 }
 
@@ -154,7 +153,7 @@ fn give_way() {
     let _ = rustix::process::setpriority_process(None, 19);
 }
 
-fn dump(vectors: &[f32], dim: usize, config: &GraphConfig, path: &Path) -> Result<(), String> {
+fn dump(vectors: &[f32], dim: usize, config: &GraphConfig, file: &File) -> Result<(), String> {
     let nodes = vectors.len() / dim;
     let params = HNSWParams::<Element> {
         max_item: nodes,
@@ -180,7 +179,6 @@ fn dump(vectors: &[f32], dim: usize, config: &GraphConfig, path: &Path) -> Resul
         .build()
         .map_err(|e| format!("no threads for the build: {e}"))?;
     pool.install(|| index.build(Metric::Euclidean))?;
-    let path = path.to_str().ok_or("the path of the scratch folder is not UTF-8: choose another")?;
-    index.dump(path)?;
+    index.dump(&format!("/dev/fd/{}", file.as_raw_fd()))?;
     Ok(())
 }
