@@ -75,6 +75,8 @@ signal() { # SIGNAL NAME
   local pid
   pid=$(pid_of "$2") || die "$2 does not run (in $dir)"
   kill "-$1" "$pid"
+  # On a busy machine a thread may go on for a while.
+  [ "$1" != STOP ] || while grep -qs '^State:[[:space:]]*[DIRS]' "/proc/$pid"/task/*/status; do sleep 0.01; done
 }
 await_end() { # NAME SECONDS
   local pid until=$((SECONDS + $2))

@@ -31,6 +31,8 @@ use crate::{
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// Events that are written to the store at a time.
 const AT_ONCE: usize = 16;
+/// The largest that is kept as it came. Stores refuse rows of some 16 MiB, and no event is nearly as large as this.
+const LARGEST: usize = 1 << 20;
 /// How often the oldest make room, at least.
 const TRIM_EVERY: Duration = Duration::from_secs(600);
 /// And after so many events, of as many as are kept: a stream of them is beyond the bound by no more than this.
@@ -97,9 +99,6 @@ impl Filler {
                         tracing::warn!(dropped, max = self.to.max, "the oldest events in quarantine made room");
                     }
                     (trimmed, since) = (Some(Instant::now()), 0);
-                    if let Some(failed) = self.complaint.works() {
-                        tracing::info!(failed, "rejected events come into the store again");
-                    }
                 }
                 let Ok(some) = tokio::time::timeout(TRIM_EVERY, aside.next()).await else { continue };
                 let (some, started) = (some?, Instant::now());
@@ -109,6 +108,9 @@ impl Filler {
                 aside.settle().await?;
                 since += count as u64;
                 backoff.reset();
+                if let Some(failed) = self.complaint.works() {
+                    tracing::info!(failed, "rejected events come into the store again");
+                }
                 context.probe.handled(count as u64, started.elapsed());
             }
         }
@@ -119,7 +121,12 @@ impl Filler {
 
 impl From<crate::brokers::rabbitmq::PutAside> for Aside {
     fn from(event: crate::brokers::rabbitmq::PutAside) -> Self {
-        let crate::brokers::rabbitmq::PutAside { at, partition, redelivered, reason, payload } = event;
+        let crate::brokers::rabbitmq::PutAside { at, partition, redelivered, mut reason, mut payload } = event;
+        // A part of it would help nobody, and could not be found when its person is to be erased.
+        if payload.len() > LARGEST {
+            reason = format!("{reason} (it had {} bytes, and more than {LARGEST} are not kept)", payload.len());
+            payload.clear();
+        }
         Self { at, partition, redelivered, reason, payload }
     }
 }

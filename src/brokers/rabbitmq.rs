@@ -48,22 +48,22 @@ mod reader;
 mod subscription;
 mod topology;
 
-use std::{
-    ops::Range,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use async_trait::async_trait;
-use foryou_actors::ports::bus::{BusError, EventBus, Partitions, Subscription, partition_of};
+use foryou_actors::{
+    complaint::{Complaint, Trouble},
+    ports::bus::{BusError, EventBus, Partitions, Subscription, partition_of},
+};
 use foryou_schemas::{Event, UserId};
 use futures_util::future::try_join_all;
 use lapin::{
     BasicProperties, Channel, Queue,
     options::QueueDeclareOptions,
-    types::{AMQPValue, FieldTable},
+    types::{AMQPValue, FieldTable, ShortString},
 };
 use parking_lot::Mutex;
 use tokio::{runtime::Handle, task::JoinSet};
@@ -71,7 +71,7 @@ use tokio::{runtime::Handle, task::JoinSet};
 pub use self::aside::{Aside, PutAside};
 use self::{
     barriers::Barriers,
-    link::{Address, Link},
+    link::{Address, Link, describe},
     publisher::Publisher,
     subscription::RabbitSubscription,
     topology::Topology,
@@ -114,6 +114,10 @@ struct Shared {
     delivery_limit: u32,
     /// Deliveries that came and are not settled.
     in_hand: AtomicU64,
+    /// Of queues that cannot be consumed.
+    unconsumed: Complaint,
+    /// A queue is not there, or not for us.
+    queues: Trouble,
     /// Connections that are being closed.
     closing: Mutex<JoinSet<()>>,
     runtime: Handle,
@@ -141,7 +145,8 @@ impl RabbitBus {
         let topology = Topology::new(bus);
         let control = Control::open(&address).await?;
         topology.check(&address, &control._link).await?;
-        let publisher = Publisher::start(address.clone(), bus.rabbitmq.buffer.count()).await?;
+        let publisher =
+            Publisher::start(address.clone(), topology.exchanges().into(), bus.rabbitmq.buffer.count()).await?;
         let shared = Shared {
             address,
             topology,
@@ -149,29 +154,42 @@ impl RabbitBus {
             barriers: Barriers::default(),
             delivery_limit: bus.rabbitmq.delivery_limit.get(),
             in_hand: AtomicU64::new(0),
+            unconsumed: Complaint::default(),
+            queues: Trouble::default(),
             closing: Mutex::default(),
             runtime: Handle::current(),
         };
         Ok(Self { shared: Arc::new(shared), control: tokio::sync::Mutex::new(Some(control)), node: node.to_owned() })
     }
 
-    /// How many events wait in some partitions, and how many consumers the broker sees there.
-    async fn ask(&self, partitions: Range<u16>) -> Result<(u64, u64), BusError> {
+    /// Asks the broker for queues: each has its count of messages and of consumers.
+    async fn ask(&self, queues: impl Iterator<Item = ShortString>) -> Result<Vec<Queue>, BusError> {
         let mut slot = self.control.lock().await;
         // After a failure, or when we are dropped meanwhile, the next one connects again.
         let control = match slot.take() {
             Some(control) => control,
             None => Control::open(&self.shared.address).await?,
         };
-        let asked = partitions.map(|partition| {
+        let asked = queues.map(|queue| {
             let passive = QueueDeclareOptions { passive: true, ..Default::default() };
-            let queue = self.shared.topology.queue(partition).into();
             control.channel.queue_declare(queue, passive, FieldTable::default())
         });
-        let queues = self.shared.address.within("for its queues", try_join_all(asked)).await?;
+        let answer = async {
+            let answer = try_join_all(asked).await;
+            if let Err(error) = &answer
+                && link::refused_alone(error)
+            {
+                self.shared.queues.begin(describe(error));
+            }
+            answer
+        };
+        let queues = self.shared.address.within("for its queues", answer).await?;
         *slot = Some(control);
-        let sum = |count: fn(&Queue) -> u32| queues.iter().map(|queue| u64::from(count(queue))).sum();
-        Ok((sum(Queue::message_count), sum(Queue::consumer_count)))
+        Ok(queues)
+    }
+
+    fn queue(&self, partition: u16) -> ShortString {
+        self.shared.topology.queue(partition).into()
     }
 }
 
@@ -215,14 +233,21 @@ impl EventBus for RabbitBus {
 
     /// Those in the queues and those that came here; what is on its way from the broker at this moment is not counted.
     async fn depth(&self) -> Result<u64, BusError> {
-        let (ready, _) = self.ask(0..self.partitions()).await?;
+        let topology = &self.shared.topology;
+        let others = [topology.quarantine(), topology.catalogue()];
+        let partitions = (0..self.partitions()).map(|partition| self.queue(partition));
+        let queues = self.ask(partitions.chain(others)).await?;
+        self.shared.queues.end();
+        let partitions = queues.iter().take(usize::from(self.partitions()));
+        let ready: u64 = partitions.map(|queue| u64::from(queue.message_count())).sum();
         Ok(ready + self.shared.in_hand.load(Ordering::Relaxed))
     }
 
     /// For the node that consumes the person's partition; elsewhere it does not return before that is so.
     async fn settled(&self, user: &UserId) -> Result<(), BusError> {
         let partition = partition_of(user, self.partitions());
-        if self.ask(partition..partition + 1).await? == (0, 0) {
+        let queues = self.ask([self.queue(partition)].into_iter()).await?;
+        if queues.iter().all(|queue| (queue.message_count(), queue.consumer_count()) == (0, 0)) {
             // Nothing waits, and nobody has anything.
             return Ok(());
         }
@@ -235,7 +260,7 @@ impl EventBus for RabbitBus {
     }
 
     fn trouble(&self) -> Option<String> {
-        self.shared.publisher.trouble()
+        self.shared.publisher.trouble().or_else(|| self.shared.queues.lasting())
     }
 }
 

@@ -7,7 +7,7 @@ use foryou_schemas::{Timestamp, UserId};
 use serde::Serialize;
 
 use super::Context;
-use crate::engines;
+use crate::{config::BusKind, engines};
 
 /// Events that are looked for at a time.
 const PAGE: usize = 100;
@@ -87,10 +87,12 @@ struct Done {
 /// Runs the command.
 pub fn run(action: Action, context: &Context) -> anyhow::Result<()> {
     tokio::runtime::Runtime::new()?.block_on(async {
-        let Some(kept) = engines::open_quarantine(&context.config).await.context(
-            "the quarantine cannot be opened; with the embedded bus, stop the server first, or use its console at /admin",
-        )?
-        else {
+        let advice = match context.config.bus.kind {
+            BusKind::Embedded => "; stop the server first, or use its console at /admin",
+            BusKind::Rabbitmq => "",
+        };
+        let opened = engines::open_quarantine(&context.config).await;
+        let Some(kept) = opened.with_context(|| format!("the quarantine cannot be opened{advice}"))? else {
             bail!(
                 "rejected events stay in RabbitMQ's queue {}.quarantine: with store.kind = \"scylla\" they are kept where this \
                  command finds them",

@@ -4,6 +4,23 @@ use std::any::Any;
 
 use foryou_actors::ports::{contract::Subject, quarantine::contract::Rig};
 
+#[test]
+fn what_is_too_large_for_a_store_is_told_and_not_kept() {
+    let kept = |bytes: usize| {
+        let put = crate::brokers::rabbitmq::PutAside {
+            at: foryou_schemas::Timestamp::now(),
+            partition: 1,
+            redelivered: 0,
+            reason: "it is no event".into(),
+            payload: vec![b'x'; bytes],
+        };
+        crate::stores::scylla::Aside::from(put)
+    };
+    let (fits, large) = (kept(1 << 20), kept(20_000_000));
+    assert_eq!((fits.payload.len(), &*fits.reason), (1 << 20, "it is no event"));
+    assert!(large.payload.is_empty() && large.reason.starts_with("it is no event (it had 20000000 bytes"));
+}
+
 mod real_engines {
     use foryou_actors::services::supervisor::{RestartPolicy, Supervisor};
     use foryou_schemas::Timestamp;

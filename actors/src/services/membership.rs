@@ -147,6 +147,7 @@ impl Membership {
             to_take_over: BTreeSet::new(),
             superseded: false,
             complaint: Complaint::default(),
+            namesake: Complaint::default(),
         });
         (handle, spec)
     }
@@ -259,6 +260,8 @@ struct Worker {
     /// Another process of this name came later.
     superseded: bool,
     complaint: Complaint,
+    /// Of another process of this name.
+    namesake: Complaint,
 }
 
 #[async_trait]
@@ -274,20 +277,31 @@ impl Service for Worker {
                 self.look().await
             };
             let looked = looked.await;
-            if looked.is_ok() {
-                self.shared.trouble.end();
-                if let Some(failed) = self.complaint.works() {
-                    tracing::info!(failed, "the list of nodes can be read and written again");
-                }
+            if looked.is_ok()
+                && let Some(failed) = self.complaint.works()
+            {
+                tracing::info!(failed, "the list of nodes can be read and written again");
             }
             match looked {
                 Ok(()) if self.superseded => {
                     let name = &self.settings.name;
-                    context.probe.note_error(format!(
-                        "another process calls itself {name}, too; set cluster.node to another name"
-                    ));
+                    let reason = format!(
+                        "another process calls itself {name}, too, and began later: this one does nothing; set cluster.node to \
+                         another name"
+                    );
+                    if self.namesake.failed().is_some() {
+                        tracing::error!("{reason}");
+                    }
+                    context.probe.note_error(&reason);
+                    self.shared.trouble.begin(reason);
                 }
-                Ok(()) => context.ready(),
+                Ok(()) => {
+                    self.shared.trouble.end();
+                    if self.namesake.works().is_some() {
+                        tracing::info!("the other process of this name is gone; this one does its work again");
+                    }
+                    context.ready();
+                }
                 Err(error) => {
                     if let Some(left_out) = self.complaint.failed() {
                         tracing::warn!(%error, left_out, "the list of nodes cannot be read or written; trying again");
@@ -327,17 +341,14 @@ impl Worker {
 
     /// Tells the others, hears of them, and decides.
     async fn look(&mut self) -> Result<(), StoreError> {
+        // Before it is written: two processes of one name write the same row.
+        self.superseded = self.cluster.nodes().await?.iter().any(|row| self.is_later(row));
         if !self.superseded {
             // Long enough that silence is noticed before the row ends.
             self.cluster.beat(&self.me(), self.settings.gone_after * 4).await?;
         }
+        // After it: of two nodes that take the same at the same time, one sees the other.
         let mut rows = self.cluster.nodes().await?;
-        let later = |row: &Node| {
-            row.name == self.settings.name
-                && row.incarnation != self.settings.incarnation
-                && row.started_at >= self.settings.started_at
-        };
-        self.superseded = rows.iter().any(later);
         rows.retain(|row| row.name != self.settings.name);
         self.to_take_over.extend(self.peers.read(rows, Instant::now()));
         while let Some(owner) = self.to_take_over.first().cloned() {
@@ -348,6 +359,14 @@ impl Worker {
         }
         self.decide();
         Ok(())
+    }
+
+    /// Whether a row is of another process of this name, which began later.
+    fn is_later(&self, row: &Node) -> bool {
+        let settings = &self.settings;
+        row.name == settings.name
+            && row.incarnation != settings.incarnation
+            && (row.started_at, &row.incarnation) > (settings.started_at, &settings.incarnation)
     }
 
     fn decide(&self) {

@@ -77,10 +77,14 @@ struct Member {
 }
 
 async fn join(rows: &Arc<Rows>, name: &str) -> Member {
+    join_as(rows, name, name).await
+}
+
+async fn join_as(rows: &Arc<Rows>, name: &str, incarnation: &str) -> Member {
     let settings = MembershipSettings {
         name: name.into(),
         address: format!("{name}:80").into(),
-        incarnation: name.into(),
+        incarnation: incarnation.into(),
         started_at: Timestamp::now(),
         version: "1".into(),
         partitions: PARTITIONS,
@@ -176,6 +180,25 @@ async fn while_the_list_is_away_everything_stays_as_it_is() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(split(&a, &b) && a.membership.held() == held && a.membership.takeovers() == 0);
     for member in [a, b] {
+        member.supervisor.stop(DEADLINE).await;
+        member.obeys.abort();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_processes_of_one_name_the_later_one_works_and_the_other_says_why_it_does_not() {
+    let (rows, all) = (Arc::<Rows>::default(), Partitions::all(PARTITIONS));
+    let first = join_as(&rows, "a", "1").await;
+    until("it holds everything", || first.membership.held() == all).await;
+    let second = join_as(&rows, "a", "2").await;
+    until("the later one takes over", || first.membership.held().is_empty() && second.membership.held() == all).await;
+    until("the other says why", || first.membership.trouble().is_some()).await;
+    let told = first.membership.trouble().unwrap();
+    assert!(told.contains("another process calls itself a") && told.contains("cluster.node"), "{told}");
+    assert_eq!(second.membership.trouble(), None);
+    assert!(second.supervisor.stop(DEADLINE).await.is_empty());
+    until("it goes on", || first.membership.held() == all && first.membership.trouble().is_none()).await;
+    for member in [first, second] {
         member.supervisor.stop(DEADLINE).await;
         member.obeys.abort();
     }

@@ -124,9 +124,14 @@ impl Address {
     pub async fn within<T>(&self, what: &str, answer: impl Future<Output = lapin::Result<T>>) -> Result<T, BusError> {
         match tokio::time::timeout(self.timeout, answer).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(BusError::Away(format!("RabbitMQ was asked {what}: {}", describe(&error)))),
+            Ok(Err(error)) => Err(self.refused(what, &error)),
             Err(_) => Err(self.silence(what)),
         }
+    }
+
+    /// The broker said no, or was lost.
+    pub fn refused(&self, what: &str, error: &lapin::Error) -> BusError {
+        BusError::Away(format!("RabbitMQ was asked {what}: {}", describe(error)))
     }
 
     /// The broker did not answer in time.
@@ -160,18 +165,29 @@ fn connector(ca: &Path) -> std::io::Result<RustlsConnector> {
 
 /// As [`describe`], of a connection that could not be opened.
 fn opening(error: &lapin::Error) -> String {
-    use std::io::ErrorKind::{ConnectionRefused, InvalidData, TimedOut};
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, InvalidData, TimedOut};
     let what = describe(error);
     match error.kind() {
         ErrorKind::IOError(error) if error.kind() == ConnectionRefused => {
             "connection refused: is the broker running there? See bus.rabbitmq.url".into()
         }
+        ErrorKind::IOError(error) if error.kind() == InvalidData && what.contains("corrupt message") => {
+            format!("what answers there does not speak TLS ({what}); give bus.rabbitmq.url another port, or amqp://")
+        }
         ErrorKind::IOError(error) if error.kind() == InvalidData => format!("{what}; see bus.rabbitmq.ca"),
+        ErrorKind::IOError(error) if error.kind() == ConnectionAborted || error.kind() == ConnectionReset => {
+            format!("{what}; see bus.rabbitmq.url: a port for TLS wants amqps://")
+        }
         // The name has no address, or the network no way.
         ErrorKind::IOError(error) if error.kind() != TimedOut => format!("{what}; see bus.rabbitmq.url"),
         ErrorKind::ParsingError(_) => "what answers there does not speak AMQP; see bus.rabbitmq.url".into(),
         _ => what,
     }
+}
+
+/// Whether the broker refused what one channel asked for, and the connection goes on.
+pub fn refused_alone(error: &lapin::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ProtocolError(refused) if matches!(refused.kind(), AMQPErrorKind::Soft(_)))
 }
 
 /// What went wrong, and what to do where that is plain.

@@ -6,15 +6,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use foryou_actors::{backoff::Backoff, ports::bus::BusError};
+use foryou_actors::{backoff::Backoff, complaint::Complaint, ports::bus::BusError};
 use futures_util::{
     FutureExt, StreamExt,
     stream::{self, FuturesUnordered},
 };
 use lapin::{
-    BasicProperties, Channel, Confirmation, Event,
-    options::{BasicPublishOptions, ConfirmSelectOptions},
-    types::ShortString,
+    BasicProperties, Channel, Confirmation, Event, ExchangeKind,
+    options::{BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions},
+    types::{FieldTable, ShortString},
 };
 use parking_lot::Mutex;
 use tokio::{
@@ -64,12 +64,16 @@ struct Job {
 }
 
 impl Publisher {
-    /// Connects, and stays connected until it is dropped.
-    pub async fn start(address: Address, capacity: usize) -> Result<Self, BusError> {
-        let line = Line::open(&address).await?;
+    /// Connects, and stays connected until it is dropped. `exchanges`: where messages will go.
+    pub async fn start(
+        address: Address,
+        exchanges: Vec<(ShortString, ExchangeKind)>,
+        capacity: usize,
+    ) -> Result<Self, BusError> {
+        let line = Line::open(&address, &exchanges).await?;
         let (jobs, incoming) = mpsc::unbounded_channel();
         let state = Arc::new(Mutex::new(State::Up));
-        let task = tokio::spawn(run(address.clone(), line, incoming, state.clone()));
+        let task = tokio::spawn(run(address.clone(), exchanges, line, incoming, state.clone()));
         Ok(Self { jobs, state, room: Arc::new(Semaphore::new(capacity)), capacity, address, task })
     }
 
@@ -119,12 +123,18 @@ struct Line {
 }
 
 impl Line {
-    async fn open(address: &Address) -> Result<Self, BusError> {
+    /// Connects. A message to an exchange that is not there would cost the connection, so that is found out first.
+    async fn open(address: &Address, exchanges: &[(ShortString, ExchangeKind)]) -> Result<Self, BusError> {
         let link = address.connect("publisher").await?;
         let events = Box::pin(link.connection.events_listener());
         let channel = address.within("to open a channel", link.connection.create_channel()).await?;
         let confirms = channel.confirm_select(ConfirmSelectOptions::default());
         address.within("to confirm", confirms).await?;
+        for (exchange, kind) in exchanges {
+            let passive = ExchangeDeclareOptions { passive: true, ..Default::default() };
+            let there = channel.exchange_declare(exchange.clone(), kind.clone(), passive, FieldTable::default());
+            address.within(&format!("for exchange {exchange}"), there).await?;
+        }
         Ok(Self { link, channel, events })
     }
 
@@ -179,7 +189,7 @@ impl Line {
                 let refused = match confirmed {
                     Ok(Confirmation::Ack(None)) => continue,
                     Ok(Confirmation::Ack(Some(returned)) | Confirmation::Nack(Some(returned))) => {
-                        let (exchange, key) = (&returned.delivery.exchange, &returned.delivery.routing_key);
+                        let (exchange, key) = (&returned.delivery.exchange, returned.delivery.routing_key.as_str());
                         BusError::Away(format!(
                             "no queue takes what goes to exchange {exchange} under {key:?}; run `foryou migrate`"
                         ))
@@ -206,19 +216,27 @@ impl Line {
 }
 
 /// The task: keeps a line open and serves it.
-async fn run(address: Address, mut line: Line, mut jobs: mpsc::UnboundedReceiver<Job>, state: Arc<Mutex<State>>) {
-    let mut backoff = Backoff::new(PAUSES.0, PAUSES.1);
+async fn run(
+    address: Address,
+    exchanges: Vec<(ShortString, ExchangeKind)>,
+    mut line: Line,
+    mut jobs: mpsc::UnboundedReceiver<Job>,
+    state: Arc<Mutex<State>>,
+) {
+    let (mut backoff, complaint) = (Backoff::new(PAUSES.0, PAUSES.1), Complaint::default());
     loop {
         let opened = Instant::now();
         let Some(reason) = line.serve(&mut jobs, &state).await else {
             return line.link.close(address.timeout).await;
         };
         let reason = format!("{address} is lost: {reason}");
-        tracing::warn!("{reason}");
+        if let Some(left_out) = complaint.failed() {
+            tracing::warn!(left_out, "{reason}");
+        }
         *state.lock() = State::Away(Instant::now(), reason);
         drop(line);
         backoff.worked_for(opened.elapsed());
-        let mut again = std::pin::pin!(open_again(&address, &state, &mut backoff));
+        let mut again = std::pin::pin!(open_again(&address, &exchanges, &state, &mut backoff));
         line = loop {
             tokio::select! {
                 line = &mut again => break line,
@@ -228,15 +246,22 @@ async fn run(address: Address, mut line: Line, mut jobs: mpsc::UnboundedReceiver
                 },
             }
         };
-        tracing::info!("{address} is back");
+        if let Some(failed) = complaint.works() {
+            tracing::info!(failed, "{address} is back");
+        }
         *state.lock() = State::Up;
     }
 }
 
-async fn open_again(address: &Address, state: &Mutex<State>, backoff: &mut Backoff) -> Line {
+async fn open_again(
+    address: &Address,
+    exchanges: &[(ShortString, ExchangeKind)],
+    state: &Mutex<State>,
+    backoff: &mut Backoff,
+) -> Line {
     loop {
         tokio::time::sleep(backoff.pause()).await;
-        match Line::open(address).await {
+        match Line::open(address, exchanges).await {
             Ok(line) => return line,
             Err(error) => {
                 if let (State::Away(_, reason), BusError::Away(error)) = (&mut *state.lock(), error) {

@@ -4,24 +4,31 @@
 //! closed. Cancelling the consumer is not enough: the next one then gets fresh events while older ones are still open here. So a
 //! partition that is released keeps its channel, of which nothing more is handed out, until the last delivery that was handed
 //! out is settled. What was given back meanwhile, and what was never handed out, goes back when the channel closes, in order.
+//!
+//! A queue that cannot be consumed (deleted, refused, without a leader) is tried again and again, and the others go on: were all of
+//! them begun anew each time, the broker would count what they had been sent as deliveries that failed, and put it aside in the end.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     future::Future,
     pin::Pin,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 use async_trait::async_trait;
-use foryou_actors::ports::bus::{BusError, Delivery, Partitions, Subscription};
+use foryou_actors::{
+    backoff::Backoff,
+    ports::bus::{BusError, Delivery, Partitions, Subscription},
+};
 use foryou_schemas::Timestamp;
 use futures_util::{
     FutureExt, StreamExt,
-    future::{join_all, try_join_all},
+    future::{BoxFuture, OptionFuture, join_all},
     stream::{self, BoxStream, SelectAll},
 };
 use lapin::{
-    Channel, Event,
+    Channel, Consumer, Event,
     options::{BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions},
     types::{AMQPValue, FieldTable},
 };
@@ -29,7 +36,7 @@ use lapin::{
 use super::{
     BARRIER, Shared,
     hand::{Acks, Hand, Message},
-    link::{Link, describe},
+    link::{Link, describe, refused_alone},
     persistent, publisher, routing_key,
 };
 
@@ -37,15 +44,22 @@ use super::{
 const GULP: usize = 1_024;
 /// The least that the broker sends ahead of each partition.
 const MIN_PREFETCH: usize = 64;
+/// Between attempts to consume what could not be: the first pause and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
 
 /// A consumer. Dropped, it gives back what it has not settled.
 pub struct RabbitSubscription {
     shared: Arc<Shared>,
-    link: Option<Link>,
+    link: Option<Arc<Link>>,
     /// What the broker says, of all channels.
     items: SelectAll<BoxStream<'static, Item>>,
     lanes: HashMap<LaneId, Lane>,
     held: HashMap<u16, LaneId>,
+    /// Held, and not consumed: why.
+    missing: BTreeMap<u16, String>,
+    /// The next attempt to consume some of them.
+    again: Option<BoxFuture<'static, Vec<(u16, Opening)>>>,
+    backoff: Backoff,
     last_lane: LaneId,
     /// Came, and not handed out.
     waiting: VecDeque<(LaneId, u64)>,
@@ -73,6 +87,16 @@ struct Lane {
     releasing: bool,
 }
 
+/// A channel that consumes, or why there is none.
+type Opening = Result<(Channel, Consumer), Failure>;
+
+/// Why a partition is not consumed.
+enum Failure {
+    /// It concerns this queue alone, as far as one can tell.
+    Queue(String),
+    Connection(BusError),
+}
+
 enum Item {
     Came(LaneId, lapin::Result<lapin::message::Delivery>),
     /// No more deliveries on this lane.
@@ -82,16 +106,17 @@ enum Item {
 
 impl RabbitSubscription {
     pub async fn open(shared: Arc<Shared>, partitions: &Partitions, credit: usize) -> Result<Self, BusError> {
-        let link = shared.address.connect("consumer").await?;
+        let link = Arc::new(shared.address.connect("consumer").await?);
         let events = link.connection.events_listener().map(Item::Connection).boxed();
-        let consuming = partitions.iter().map(|partition| consume(&shared, &link, partition, credit));
-        let opened = try_join_all(consuming).await?;
         let mut subscription = Self {
             shared,
             link: Some(link),
             items: SelectAll::from_iter([events]),
             lanes: HashMap::new(),
             held: HashMap::new(),
+            missing: BTreeMap::new(),
+            again: None,
+            backoff: Backoff::new(PAUSES.0, PAUSES.1),
             last_lane: 0,
             waiting: VecDeque::new(),
             out: HashMap::new(),
@@ -101,13 +126,39 @@ impl RabbitSubscription {
             counted: 0,
             broken: None,
         };
-        for (partition, (channel, consumer)) in partitions.iter().zip(opened) {
-            subscription.add(partition, channel, consumer);
+        let opening = partitions.iter().filter_map(|partition| subscription.opening(partition));
+        for (partition, opened) in join_all(opening).await {
+            subscription.opened(partition, opened)?;
         }
-        Ok(subscription)
+        match subscription.missing.first_key_value() {
+            Some((_, reason)) if subscription.held.is_empty() => Err(BusError::Away(reason.clone())),
+            _ => {
+                subscription.tell();
+                Ok(subscription)
+            }
+        }
     }
 
-    fn add(&mut self, partition: u16, channel: Channel, consumer: lapin::Consumer) {
+    /// An attempt to consume a partition.
+    fn opening(&self, partition: u16) -> Option<impl Future<Output = (u16, Opening)> + use<>> {
+        let (shared, link, credit) = (self.shared.clone(), self.link.clone()?, self.credit);
+        Some(async move { (partition, consume(&shared, &link, partition, credit).await) })
+    }
+
+    /// What an attempt came to.
+    fn opened(&mut self, partition: u16, opened: Opening) -> Result<(), BusError> {
+        match opened {
+            Ok((channel, consumer)) => {
+                self.missing.remove(&partition);
+                self.add(partition, channel, consumer);
+            }
+            Err(Failure::Queue(reason)) => _ = self.missing.insert(partition, reason),
+            Err(Failure::Connection(error)) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, partition: u16, channel: Channel, consumer: Consumer) {
         self.last_lane += 1;
         let id = self.last_lane;
         let hand = Hand::new(self.shared.delivery_limit);
@@ -118,6 +169,62 @@ impl RabbitSubscription {
         self.items.push(came.chain(stream::once(async move { Item::Ended(id) })).boxed());
     }
 
+    /// Tells the log of queues that are not consumed, and of the end of that.
+    fn tell(&self) {
+        let Some((_, reason)) = self.missing.first_key_value() else {
+            if let Some(failed) = self.shared.unconsumed.works() {
+                tracing::info!(failed, "every queue that this node holds is consumed again");
+            }
+            return;
+        };
+        if let Some(left_out) = self.shared.unconsumed.failed() {
+            let queues = self.missing.len();
+            tracing::warn!(
+                reason,
+                queues,
+                left_out,
+                "some queues cannot be consumed, and the others go on; trying again"
+            );
+        }
+    }
+
+    /// Sees to what is not consumed: tries again after a pause.
+    async fn try_missing(&mut self) -> Result<(), BusError> {
+        if let Some(opened) = self.again.as_mut().and_then(FutureExt::now_or_never) {
+            self.tried(opened)?;
+        }
+        if self.again.is_some() || self.missing.is_empty() {
+            return Ok(());
+        }
+        self.close_released().await?;
+        let pause = self.backoff.pause();
+        // Not before what came from its former consumer is settled.
+        let open = |partition: &u16| self.lanes.values().any(|lane| lane.partition == *partition);
+        let free = self.missing.keys().copied().filter(|partition| !open(partition));
+        let opening: Vec<_> = free.filter_map(|partition| self.opening(partition)).collect();
+        let again = async move {
+            tokio::time::sleep(pause).await;
+            join_all(opening).await
+        };
+        self.again = Some(again.boxed());
+        Ok(())
+    }
+
+    fn tried(&mut self, opened: Vec<(u16, Opening)>) -> Result<(), BusError> {
+        self.again = None;
+        for (partition, opened) in opened {
+            // Else it was let go meanwhile, and the channel closes.
+            if self.missing.contains_key(&partition) {
+                self.opened(partition, opened).map_err(|error| self.broken(reason(error)))?;
+            }
+        }
+        if self.missing.is_empty() {
+            self.backoff.reset();
+        }
+        self.tell();
+        Ok(())
+    }
+
     /// Takes note of what the broker said.
     fn note(&mut self, item: Item) -> Result<(), BusError> {
         let broken = match item {
@@ -125,16 +232,24 @@ impl RabbitSubscription {
                 self.came(lane, delivery);
                 return Ok(());
             }
+            // An attempt to consume a queue failed, which is told where it was made.
+            Item::Connection(Event::Error(error)) if refused_alone(&error) => return Ok(()),
             Item::Came(_, Err(error)) | Item::Connection(Event::Error(error)) => {
                 format!("RabbitMQ is lost: {}", describe(&error))
             }
-            Item::Ended(lane) => match self.lanes.get(&lane) {
-                Some(lane) if !lane.releasing => format!(
-                    "RabbitMQ ended the consumer of queue {}; if the queue was deleted, `foryou migrate` declares it again",
-                    self.shared.topology.queue(lane.partition)
-                ),
-                _ => return Ok(()),
-            },
+            Item::Ended(lane) => {
+                if let Some(partition) = self.lanes.get(&lane).filter(|lane| !lane.releasing).map(|lane| lane.partition)
+                {
+                    self.let_go(partition);
+                    let queue = self.shared.topology.queue(partition);
+                    let reason = format!(
+                        "RabbitMQ ended the consumer of queue {queue}; if the queue was deleted, `foryou migrate` declares it again"
+                    );
+                    self.missing.insert(partition, reason);
+                    self.tell();
+                }
+                return Ok(());
+            }
             Item::Connection(_) => return Ok(()),
         };
         Err(self.broken(broken))
@@ -186,6 +301,18 @@ impl RabbitSubscription {
             self.out.insert(self.last_tag, (id, tag));
         }
         deliveries
+    }
+
+    /// Nothing more of a partition is handed out.
+    fn let_go(&mut self, partition: u16) {
+        self.shared.barriers.moved(partition);
+        let Some(id) = self.held.remove(&partition) else { return };
+        self.waiting.retain(|(lane, _)| *lane != id);
+        self.met.retain(|(lane, _)| *lane != id);
+        if let Some(lane) = self.lanes.get_mut(&id) {
+            lane.releasing = true;
+            lane.hand.drop_barriers();
+        }
     }
 
     /// Tells the bus how much is here.
@@ -259,12 +386,7 @@ impl RabbitSubscription {
 }
 
 /// Opens a channel that consumes a partition.
-async fn consume(
-    shared: &Shared,
-    link: &Link,
-    partition: u16,
-    credit: usize,
-) -> Result<(Channel, lapin::Consumer), BusError> {
+async fn consume(shared: &Shared, link: &Link, partition: u16, credit: usize) -> Opening {
     let queue = shared.topology.queue(partition);
     let what = format!("to consume queue {queue}");
     // What the broker sends ahead of one partition: more than its share, since people are not spread evenly; all partitions
@@ -278,7 +400,14 @@ async fn consume(
         let consumer = channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await?;
         Ok((channel, consumer))
     };
-    shared.address.within(&what, consuming).await
+    match tokio::time::timeout(shared.address.timeout, consuming).await {
+        Ok(Ok(consumes)) => Ok(consumes),
+        Ok(Err(error)) => {
+            let told = shared.address.refused(&what, &error);
+            Err(if refused_alone(&error) { Failure::Queue(reason(told)) } else { Failure::Connection(told) })
+        }
+        Err(_) => Err(Failure::Queue(reason(shared.address.silence(&what)))),
+    }
 }
 
 type Sending = Pin<Box<dyn Future<Output = lapin::Result<()>> + Send>>;
@@ -297,36 +426,37 @@ impl Subscription for RabbitSubscription {
                 self.met.drain(..).for_each(|(lane, tag)| by_lane.entry(lane).or_default().push(tag));
                 self.settle(by_lane).await?;
             }
+            self.try_missing().await?;
             let deliveries = self.hand_out(max);
             self.count();
             if !deliveries.is_empty() || max == 0 {
                 return Ok(deliveries);
             }
-            match self.items.next().await {
-                Some(item) => self.note(item)?,
-                None => return Err(self.broken("the connection ended".into())),
+            tokio::select! {
+                item = self.items.next() => match item {
+                    Some(item) => self.note(item)?,
+                    None => return Err(self.broken("the connection ended".into())),
+                },
+                Some(opened) = OptionFuture::from(self.again.as_mut()) => self.tried(opened)?,
             }
         }
     }
 
     async fn hold(&mut self, partition: u16) -> Result<(), BusError> {
-        if !self.held.contains_key(&partition) {
-            let Some(link) = &self.link else { return Ok(()) };
-            let (channel, consumer) = consume(&self.shared, link, partition, self.credit).await?;
-            self.add(partition, channel, consumer);
+        if !self.held.contains_key(&partition)
+            && !self.missing.contains_key(&partition)
+            && let Some(opening) = self.opening(partition)
+        {
+            let (partition, opened) = opening.await;
+            self.opened(partition, opened)?;
+            self.tell();
         }
         Ok(())
     }
 
     async fn release(&mut self, partition: u16) -> Result<(), BusError> {
-        self.shared.barriers.moved(partition);
-        let Some(id) = self.held.remove(&partition) else { return Ok(()) };
-        self.waiting.retain(|(lane, _)| *lane != id);
-        self.met.retain(|(lane, _)| *lane != id);
-        if let Some(lane) = self.lanes.get_mut(&id) {
-            lane.releasing = true;
-            lane.hand.drop_barriers();
-        }
+        self.missing.remove(&partition);
+        self.let_go(partition);
         self.count();
         self.close_released().await
     }
@@ -377,7 +507,9 @@ impl Subscription for RabbitSubscription {
 impl Drop for RabbitSubscription {
     fn drop(&mut self) {
         self.shared.in_hand.fetch_sub(self.counted as u64, Ordering::Relaxed);
-        if let Some(link) = self.link.take() {
+        // It has the link, too.
+        self.again = None;
+        if let Some(link) = self.link.take().and_then(Arc::into_inner) {
             self.shared.close(link);
         }
     }

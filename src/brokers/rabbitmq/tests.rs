@@ -83,7 +83,8 @@ impl Subject for Own {
         let bus = self.connect().await;
         let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
         // As long as the broker sees a former consumer, that one has its deliveries.
-        while bus.ask(0..PARTITIONS).await.unwrap().1 > 0 {
+        let queues = || (0..PARTITIONS).map(|partition| bus.queue(partition));
+        while bus.ask(queues()).await.unwrap().iter().any(|queue| queue.consumer_count() > 0) {
             assert!(tokio::time::Instant::now() < deadline, "the former consumers are still there");
         }
         bus

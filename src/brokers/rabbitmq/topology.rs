@@ -73,7 +73,7 @@ impl Topology {
         (2 * self.max_depth).div_ceil(usize::from(self.partitions)) as i64
     }
 
-    fn exchanges(&self) -> [(ShortString, ExchangeKind); 3] {
+    pub fn exchanges(&self) -> [(ShortString, ExchangeKind); 3] {
         [
             (self.events(), ExchangeKind::Topic),
             (self.quarantine(), ExchangeKind::Topic),

@@ -134,9 +134,19 @@ fn connection(error: &ConnectionError) -> String {
             "no node takes a connection in time: is it frozen, or is a firewall in between?".into()
         }
         ConnectionError::IoError(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-            "connection refused: is the store running there?".into()
+            "connection refused: is the store running there? See store.scylla.nodes".into()
         }
-        ConnectionError::IoError(error) => format!("no connection: {error}"),
+        ConnectionError::IoError(error) => {
+            let told = error.to_string();
+            let advice = match () {
+                () if told.contains("corrupt message") => {
+                    "; what answers there does not speak TLS: see store.scylla.tls"
+                }
+                () if told.contains("certificate") => "; see store.scylla.ca",
+                () => "; see store.scylla.nodes",
+            };
+            format!("no connection: {told}{advice}")
+        }
         ConnectionError::BrokenConnection(error) => broken(error),
         ConnectionError::ConnectionSetupRequestError(setup) => match &setup.error {
             ConnectionSetupRequestErrorKind::DbError(error, says) => database(error, says),

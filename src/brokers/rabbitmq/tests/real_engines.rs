@@ -218,25 +218,87 @@ async fn who_waits_for_a_person_is_told_when_their_partition_moves() {
 }
 
 #[tokio::test]
-async fn a_deleted_queue_ends_the_consumer_and_refuses_publishers() {
-    let own = fresh();
+async fn a_deleted_queue_is_tried_again_and_the_others_go_on_uncounted() {
+    let mut own = fresh();
+    own.0.rabbitmq.delivery_limit = Whole::new(2);
     let bus = own.open().await;
     let mut consumer = subscribe(&bus, 5).await;
-    let queue = bus.shared.topology.queue(partition_of(&user("ann"), PARTITIONS));
+    let ann = partition_of(&user("ann"), PARTITIONS);
+    let others = (0..).map(|n| user(&format!("u{n}"))).find(|other| partition_of(other, PARTITIONS) != ann);
+    let other = |n| [event(others.as_ref().unwrap(), n)];
+    bus.publish(&other(0)).await.unwrap();
+    let first = next(&mut consumer, 1).await.unwrap();
+    let queue = bus.shared.topology.queue(ann);
     let (_link, channel) = channel(&own).await;
     channel.queue_delete((&*queue).into(), QueueDeleteOptions::default()).await.unwrap();
-    let told = failure(&mut consumer).await;
-    assert!(told.contains(&queue) && told.contains("`foryou migrate`"), "{told}");
+
     let told = bus.publish(&numbered(0..1)).await.unwrap_err().to_string();
     assert!(told.contains("no queue takes") && told.contains("`foryou migrate`"), "{told}");
-    let told = bus.subscribe(&Partitions::all(PARTITIONS), 5).await.err().unwrap().to_string();
+    // More attempts than there may be deliveries; what is not settled is not touched by them.
+    let waited = tokio::time::timeout(Duration::from_secs(4), consumer.next(1)).await;
+    assert!(waited.is_err(), "{waited:?}");
+    bus.publish(&other(1)).await.unwrap();
+    let second = next(&mut consumer, 1).await.unwrap();
+    assert_eq!((second.len(), second[0].redelivered), (1, 0));
+    consumer.ack(&tags(&first)).await.unwrap();
+    drop(consumer);
+    // It is known to people on call, and a new subscription goes on with the others, too.
+    let deadline = Instant::now() + PATIENCE;
+    while bus.trouble().is_none() {
+        assert!(bus.depth().await.is_err() && Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let told = bus.trouble().unwrap();
     assert!(told.contains(&queue) && told.contains("`foryou migrate`"), "{told}");
-    assert!(bus.depth().await.is_err());
+    let mut consumer = subscribe(&bus, 5).await;
+    let again = next(&mut consumer, 1).await.unwrap();
+    assert_eq!((again[0].payload == second[0].payload, again[0].redelivered), (true, 1));
+    consumer.ack(&tags(&again)).await.unwrap();
+
     declare(&own.0).await.unwrap();
     bus.publish(&numbered(0..1)).await.unwrap();
-    assert_eq!(bus.depth().await.unwrap(), 1);
-    let mut consumer = subscribe(&bus, 5).await;
-    assert_eq!(next(&mut consumer, 5).await.unwrap().len(), 1);
+    let came = next(&mut consumer, 5).await.unwrap();
+    assert_eq!((came.len(), came[0].partition), (1, ann));
+    consumer.ack(&tags(&came)).await.unwrap();
+    while bus.depth().await.unwrap() > 0 {
+        assert!(Instant::now() < deadline + PATIENCE, "it is not settled");
+    }
+    assert_eq!(bus.trouble(), None);
+}
+
+#[tokio::test]
+async fn where_no_queue_can_be_consumed_a_subscription_says_why() {
+    let own = fresh();
+    let bus = own.open().await;
+    let (_link, channel) = channel(&own).await;
+    for partition in 0..PARTITIONS {
+        channel.queue_delete(bus.queue(partition), QueueDeleteOptions::default()).await.unwrap();
+    }
+    let told = bus.subscribe(&Partitions::all(PARTITIONS), 5).await.err().unwrap().to_string();
+    assert!(told.contains(bus.queue(0).as_str()) && told.contains("`foryou migrate`"), "{told}");
+}
+
+#[tokio::test]
+async fn a_deleted_exchange_is_named_until_it_is_there_again() {
+    let own = fresh();
+    let bus = own.open().await;
+    let (_link, channel) = channel(&own).await;
+    let exchange = bus.shared.topology.events();
+    channel.exchange_delete(exchange.clone(), ExchangeDeleteOptions::default()).await.unwrap();
+    assert!(bus.publish(&numbered(0..1)).await.is_err());
+    let deadline = Instant::now() + PATIENCE;
+    while !bus.trouble().is_some_and(|told| told.contains(exchange.as_str()) && told.contains("`foryou migrate`")) {
+        assert!(Instant::now() < deadline, "{:?}", bus.trouble());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // It does not come and go while it is tried again.
+    for _ in 0..40 {
+        assert!(bus.trouble().is_some() && bus.publish(&numbered(0..1)).await.is_err());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    declare(&own.0).await.unwrap();
+    publish_until_it_works(&bus, &numbered(0..1)).await;
+    assert_eq!(bus.trouble(), None);
 }
 
 fn videos(numbers: std::ops::Range<usize>) -> Vec<(VideoId, Video)> {
